@@ -1,0 +1,383 @@
+"""The one pipeline: normalise, segment, scan, judge, merge.
+
+``Checker.check_many`` is the only implementation; every front door goes through it, so that one
+text and a million take the same path. What a finding is, the guide says; whether a candidate
+becomes one is decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypecheck import guards, ruleset
+from hypecheck.checklist import Checklist
+from hypecheck.errors import HypeCheckError
+from hypecheck.match import matcher
+from hypecheck.normalise import Normalised, normalise
+from hypecheck.segment import segment
+from hypecheck.spans import evidence
+from hypecheck.types import (
+    CATEGORIES,
+    CATEGORY_OF,
+    SENSITIVITIES,
+    Candidate,
+    Category,
+    Cue,
+    Dismissed,
+    Finding,
+    Report,
+    Rule,
+    Sensitivity,
+    Sentence,
+    Source,
+    Versions,
+)
+
+if TYPE_CHECKING:
+    from hypecheck.model import Model, Scored
+
+VERSION = "0.1.0"
+# A rule without a model behind it counts when this share of what it hits is right
+# (its precision on the training split, rules/scores.toml).
+RULE_THRESHOLDS: dict[Sensitivity, float] = {"strict": 0.9, "balanced": 0.7, "broad": 0.0}
+# Beyond its best kind, a sentence that only the model flags gets a second kind from here on.
+SECOND_KIND = 0.5
+_NO_RULE = (
+    "No rule matches here; the model finds that this phrase reads like others that careful "
+    "readers flagged. "
+)
+_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A text after normalising, scanning and judging."""
+
+    id: str
+    text: str
+    plain: Normalised
+    sentences: tuple[Sentence, ...]  # in the normalised text
+    candidates: tuple[Candidate, ...]
+    verdicts: tuple[guards.Verdict | None, ...]
+
+
+class Checker:
+    """Checks texts for hype.
+
+    Args:
+        sensitivity: "strict" (fewest false flags), "balanced", or "broad" (fewest misses).
+        model: "default", a model version or folder, or None for rules only.
+        rules: your own rule files or folders of them, added to the shipped ones.
+        only: the kinds to report; None for all.
+        disable: kinds ("urgency"), categories or rule ids ("urgency/act-now") to leave out.
+        allow: phrases that are never flagged (case and spacing do not matter).
+
+    Raises:
+        RulesetError: a rule file is broken.
+        ModelError: the model is missing, damaged or does not fit.
+        HypeCheckError: an unknown sensitivity, kind or rule.
+
+    Example:
+        >>> import hypecheck
+        >>> checker = hypecheck.Checker(model=None)
+        >>> [f.text for f in checker.check("Act now! Our clinic guarantees a cure.").findings]
+        ['Act now', 'guarantees a cure']
+    """
+
+    def __init__(
+        self,
+        sensitivity: Sensitivity = "balanced",
+        model: str | None = "default",
+        *,
+        rules: Sequence[str | Path] = (),
+        only: Iterable[str] | None = None,
+        disable: Iterable[str] = (),
+        allow: Iterable[str] = (),
+    ) -> None:
+        if sensitivity not in SENSITIVITIES:
+            raise HypeCheckError(
+                f"unknown sensitivity {sensitivity!r} (known: {', '.join(SENSITIVITIES)})"
+            )
+        self.sensitivity = sensitivity
+        self.ruleset = ruleset.load(tuple(Path(p) for p in rules))
+        self._kinds, off = self._switches(only, disable)
+        self._rules = {r.id: r for r in self.ruleset.rules}
+        self._off = off
+        self._matcher = matcher(self.ruleset.rules)
+        self._allow = tuple(" ".join(normalise(a).text.lower().split()) for a in allow)
+        self._model_name = model
+        if model is not None:
+            _ = self.model  # a bad model is refused now, not at the first text
+
+    def _switches(
+        self, only: Iterable[str] | None, disable: Iterable[str]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        known = set(self.ruleset.kinds)
+        rule_ids = {r.id for r in self.ruleset.rules}
+        kinds = set(known)
+        if only is not None:
+            kinds = set()
+            for name in only:
+                kinds |= self._named_kinds(name, known)
+        off: set[str] = set()
+        for name in disable:
+            if name in rule_ids:
+                off.add(name)
+            else:
+                kinds -= self._named_kinds(name, known)
+        return frozenset(kinds), frozenset(off)
+
+    @staticmethod
+    def _named_kinds(name: str, known: set[str]) -> set[str]:
+        if name in known:
+            return {name}
+        if name in CATEGORIES:
+            return {k for k in known if CATEGORY_OF[k] == name}
+        raise HypeCheckError(
+            f"unknown kind or rule {name!r}; `hypecheck rules list` shows what there is"
+        )
+
+    @cached_property
+    def model(self) -> Model | None:
+        """Give the model in use, loaded and verified; None for rules only."""
+        if self._model_name is None:
+            return None
+        from hypecheck import model
+
+        name = model.DEFAULT_MODEL if self._model_name == "default" else self._model_name
+        return model.load(name)
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Give what this checker's reports are made with."""
+        return Versions(VERSION, self.ruleset.hash, self.model.version if self.model else None)
+
+    @cached_property
+    def _checklist(self) -> Checklist:
+        return Checklist()
+
+    def check(self, text: str, id: str = "") -> Report:
+        """Check one text; the report's offsets are code points into ``text`` as given."""
+        return next(self.check_many([(id, text)]))
+
+    def check_many(self, texts: Iterable[str | tuple[str, str]]) -> Iterator[Report]:
+        """Check texts, or pairs (id, text), lazily and in order."""
+        for chunk in _chunks(texts, _CHUNK):
+            for read in [self._read(id_, text) for id_, text in chunk]:
+                yield self._report(read)
+
+    def _read(self, id_: str, text: str) -> _Read:
+        plain = normalise(text, self.ruleset.evasions)
+        sentences = segment(plain.text)
+        found = self.scan(plain.text, sentences)
+        unless = [self._rules[c.rule or ""].unless for c in found]
+        verdicts = guards.judge(plain.text, sentences, found, unless)
+        return _Read(id_, text, plain, sentences, tuple(found), tuple(verdicts))
+
+    def scan(self, text: str, sentences: Sequence[Sentence]) -> list[Candidate]:
+        """Give what the rules find in normalised ``text``, before any guard."""
+        return self._matcher.find(text.encode("ascii"), sentences)
+
+    def _report(self, read: _Read) -> Report:
+        scored = None
+        if self.model is not None:
+            known = [i for i, c in enumerate(read.candidates) if c.rule in self.model.rules]
+            verdicts = [read.verdicts[i] for i in known]
+            scored = self.model.score(
+                read.plain.text,
+                read.sentences,
+                [read.candidates[i] for i in known],
+                [v.guard if v else None for v in verdicts],
+            )
+        findings: list[Finding] = []
+        dismissed: list[Dismissed] = []
+        for c, v in zip(read.candidates, read.verdicts, strict=True):
+            self._decide(read, c, v, scored, findings, dismissed)
+        if scored is not None:
+            self._add_model_only(read, scored, findings, dismissed)
+        findings.sort(key=lambda f: (f.start, f.end, f.kind))
+        dismissed.sort(key=lambda d: (d.start, d.end, d.kind))
+        spans = (read.plain.span(s.start, s.end) for s in read.sentences)
+        return Report(
+            id=read.id,
+            text=read.text,
+            sentences=tuple(
+                Sentence(a, b, s.block) for (a, b), s in zip(spans, read.sentences, strict=True)
+            ),
+            findings=tuple(findings),
+            dismissed=tuple(dismissed),
+            scores=self._scores(scored, findings),
+            checklist=self._checklist.check(read.plain, read.text, read.sentences),
+            versions=self.versions,
+        )
+
+    def _scores(
+        self, scored: Scored | None, findings: Sequence[Finding]
+    ) -> dict[Category, float]:
+        """Give, by category, the probability that the text is flagged at least once."""
+        out: dict[Category, float] = {}
+        for c in CATEGORIES:
+            if scored is not None:
+                out[c] = round(scored.document[c], 6)
+            else:  # rules only: of independent rules, each right with its measured precision
+                miss = 1.0
+                for f in findings:
+                    if f.category == c:
+                        miss *= 1 - f.score
+                out[c] = round(1 - miss, 6)
+        return out
+
+    def _decide(
+        self,
+        read: _Read,
+        c: Candidate,
+        verdict: guards.Verdict | None,
+        scored: Scored | None,
+        findings: list[Finding],
+        dismissed: list[Dismissed],
+    ) -> None:
+        """Turn a rule's candidate into a finding or a dismissal."""
+        if c.kind not in self._kinds or c.rule in self._off:
+            return
+        category = CATEGORY_OF[c.kind]
+        if verdict is None and self._allowed(read, c.start, c.end):
+            verdict = guards.Verdict("allowed", c.start, c.end)
+        if verdict is not None:
+            dismissed.append(self._dismiss(read, c, "rule", verdict.guard, verdict))
+            return
+        score, source = c.score, "rule"
+        bar = RULE_THRESHOLDS[self.sensitivity]
+        if scored is not None and self.model is not None and c.rule in self.model.rules:
+            # The model knows the rule: its probability, which weighs the rule in, decides.
+            score = scored.categories[c.sentence][category]
+            bar = self.model.thresholds[self.sensitivity][category]
+            source = "both"
+        if score >= bar:
+            findings.append(self._find(read, c, source, score))
+        else:
+            dismissed.append(self._dismiss(read, c, "rule", "unlikely", None))
+
+    def _add_model_only(
+        self,
+        read: _Read,
+        scored: Scored,
+        findings: list[Finding],
+        dismissed: list[Dismissed],
+    ) -> None:
+        """Add what the model flags and no rule does; it must pass the same guards."""
+        assert self.model is not None
+        have = {(f.sentence, f.category) for f in findings}
+        wanted: list[tuple[Candidate, float]] = []
+        for i, by_category in enumerate(scored.categories):
+            for category in CATEGORIES:
+                p = by_category[category]
+                if p < self.model.thresholds[self.sensitivity][category] or (i, category) in have:
+                    continue
+                kinds = sorted(
+                    (k for k in self._kinds if CATEGORY_OF[k] == category),
+                    key=lambda k: (-scored.kinds[i][k], k),
+                )
+                if not kinds or self._kind_is_off(scored.kinds[i], category, kinds[0]):
+                    continue
+                start, end = evidence(read.plain.text, read.sentences[i], category, self.model)
+                wanted.append((Candidate(kinds[0], i, start, end, None, p), p))
+        unless = [self._guards_of(c) for c, _ in wanted]
+        verdicts = guards.judge(read.plain.text, read.sentences, [c for c, _ in wanted], unless)
+        for (c, p), v in zip(wanted, verdicts, strict=True):
+            if v is None and self._allowed(read, c.start, c.end):
+                v = guards.Verdict("allowed", c.start, c.end)
+            if v is not None:
+                dismissed.append(self._dismiss(read, c, "model", v.guard, v))
+            else:
+                findings.append(self._find(read, c, "model", p))
+
+    def _kind_is_off(self, kinds: dict[str, float] | object, category: str, best: str) -> bool:
+        """Tell whether the sentence's likeliest kind of the category was switched off."""
+        assert isinstance(kinds, dict)
+        inside = {k: p for k, p in kinds.items() if CATEGORY_OF[k] == category}
+        return max(inside, key=lambda k: (inside[k], k)) not in self._kinds or best not in inside
+
+    def _guards_of(self, c: Candidate) -> tuple[str, ...]:
+        return self.ruleset.guards[CATEGORY_OF[c.kind]]
+
+    def _allowed(self, read: _Read, start: int, end: int) -> bool:
+        if not self._allow:
+            return False
+        phrase = " ".join(read.plain.text[start:end].lower().split())
+        around = " ".join(read.plain.text[max(0, start - 80) : end + 80].lower().split())
+        return any(a in phrase or (phrase in a and a in around) for a in self._allow)
+
+    def _find(self, read: _Read, c: Candidate, source: Source | str, score: float) -> Finding:
+        start, end = read.plain.span(c.start, c.end)
+        kind = self.ruleset.kinds[c.kind]
+        return Finding(
+            start=start,
+            end=end,
+            text=read.text[start:end],
+            sentence=c.sentence,
+            category=kind.category,
+            kind=c.kind,
+            severity=kind.severity,
+            score=round(score, 4),
+            source=source,  # type: ignore[arg-type]  # a Literal built from two places
+            rule=c.rule,
+            why=kind.why if c.rule else _NO_RULE + kind.why,
+            advice=kind.advice,
+            references=kind.references,
+        )
+
+    def _dismiss(
+        self,
+        read: _Read,
+        c: Candidate,
+        source: Source,
+        guard: str,
+        verdict: guards.Verdict | None,
+    ) -> Dismissed:
+        start, end = read.plain.span(c.start, c.end)
+        cue = None
+        if verdict is not None and verdict.end > verdict.start:
+            a, b = read.plain.span(verdict.start, verdict.end)
+            cue = Cue(a, b, read.text[a:b])
+        return Dismissed(
+            start=start,
+            end=end,
+            text=read.text[start:end],
+            sentence=c.sentence,
+            category=CATEGORY_OF[c.kind],
+            kind=c.kind,
+            source=source,
+            rule=c.rule,
+            guard=guard,
+            cue=cue,
+            reason=guards.REASONS[guard],
+        )
+
+    def rule(self, id_: str) -> Rule | None:
+        """Give a rule in force by its id."""
+        return self._rules.get(id_)
+
+
+def _chunks(
+    texts: Iterable[str | tuple[str, str]], size: int
+) -> Iterator[list[tuple[str, str]]]:
+    it = iter(texts)
+    # The first text is answered before the second is asked for: streams stay interactive.
+    sizes = itertools.chain([1], itertools.repeat(size))
+    n = 0
+    while batch := list(itertools.islice(it, next(sizes))):
+        out = []
+        for item in batch:
+            if isinstance(item, str):
+                out.append((str(n), item))
+            elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[1], str):
+                out.append((str(item[0]), item[1]))
+            else:
+                raise TypeError(f"text number {n}: expected str or (id, str), not {item!r:.60}")
+            n += 1
+        yield out

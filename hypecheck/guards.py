@@ -1,0 +1,380 @@
+"""Guards decide endorsement: does the text itself make the claim to win a patient?
+
+Each guard reads the sentence of a candidate in its document and names the cue that silences it.
+Word cues are data (``rules/cues.toml``), matched over spaCy tokens in the manner of ConText
+(Harkema et al. 2009): a cue has a direction, a reach and terminators; pseudo-cues are none.
+spaCy is loaded only when a candidate's sentence holds a cue word.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import re2
+
+from hypecheck.errors import RulesetError
+from hypecheck.ruleset import RULES, options
+from hypecheck.types import Candidate, Sentence
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
+
+# Why a candidate was silenced, said to a reader.
+REASONS = {
+    "negated": "the text denies it",
+    "refuted": "the text warns of it or refutes it",
+    "reported": "the text reports or quotes what somebody else says",
+    "questioned": "it is a question that the text answers soberly",
+    "hedged": "the text says it with honest uncertainty",
+    "supported": "data that a reader can check stand beside it",
+    "not_health": "the text is not about health",
+    "unlikely": "a careful reader of the whole text would probably not flag it",
+    "allowed": "the phrase is on your allow-list",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A guard's decision and its cue, ``[start, end)`` in the normalised text."""
+
+    guard: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Cue:
+    guard: str
+    direction: str
+    scope: int
+    stop: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CueExample:
+    """An example of ``cues.toml``: the ``[candidate]`` is silenced by ``guard``, or kept."""
+
+    guard: str
+    text: str
+    silenced: bool
+
+
+_SUPPORT = re2.compile(
+    r"\b10\.\d{4,9}/\S+|\bpmid:? ?\d{5,9}|\bpmc\d{5,}|\bnct ?0\d{7}\b|\bisrctn ?\d{6,}"
+    r"|\bactrn ?\d{10,}|\bctri/\d{4}/|\beudract:? ?\d{4}-|\bchictr-?\w{6,}"
+    r"|\beu/1/\d{2}/\d+|\b(?:et al\.?|and colleagues),?(?: in)? ?[(,]? ?(?:19|20)\d\d"
+    r"|\(?\b[a-z]+(?: et al\.?|(?: and|,| &) [a-z]+)?,? \(?(?:19|20)\d\d\)"
+    r"|\b[a-z'-]+ (?:19|20)\d\d\)"
+    r"|\b(?:cochrane|lancet|jama|bmj|nejm|new england journal)\b[^.]{0,60}(?:19|20)\d\d"
+    r"|\b\d[\d,]* (?:of|out of) (?:the |our )?\d[\d,]* (?:patients|people|adults|participants|women"
+    r"|men|knees|eyes|teeth|implants|children|cases|users|volunteers|clients|joints|procedures)"
+    r"[^.]*\b(?:month|week|year|day|placebo|control|sham|compared|versus|vs)"
+    r"|\b\d[\d,]* (?:of|out of) \d[\d,]* [^.]*\b(?:placebo|control|sham|versus|vs)\b"
+    r"|\((?:n ?= ?\d+)[^)]*\)|\bn ?= ?\d{2,}",
+    options(),
+)
+_SUPPORT_GATE = re.compile(r"\d")
+_SOBER_ANSWER = re2.compile(
+    r"^\W*(?:no\b|not (?:really|always|necessarily|yet|quite|for|in|everyone|usually|at all|exactly|as)"
+    r"|there (?:is|are) (?:no|currently no|little|not)|it depends|that depends|unfortunately|probably not"
+    r"|usually not|nobody|no one|none|we (?:do not|don't|cannot|can't|will not|won't)|rarely|sadly"
+    r"|possibly|perhaps|maybe|sometimes|for some|in some|the (?:honest|short) answer|honestly|as with any"
+    r"|every (?:procedure|treatment|operation|medicine)|like (?:any|all|every)|results (?:vary|differ)"
+    r"|this varies|it varies|generally|in most cases,? no|never|evidence|the evidence|research|we simply)",
+    options(),
+)
+_HEALTH = re2.compile(
+    r"\b(?:health|medic|clinic|patient|doctor|dr\.|therap|treat|pain|surg|disease|symptom|injur|cells?\b|skin|hair|tooth"
+    r"|teeth|dent|smile|weight|fat\b|diet|body|joint|knee|back pain|spine|spinal|chiro|nerve|neuropath|cancer|diabet|arthrit"
+    r"|hormon|testost|menopaus|botox|filler|laser|inject|drip|infus|vitamin|supplement|immun|wellness|ageing|aging"
+    r"|anti-?age|wrinkl|sleep|snor|apn|hear|tinnit|vision|eye|lasik|ivf|fertil|pregnan|sperm|erect|libido|anxi|depress|stress"
+    r"|ketamine|autis|adhd|brain|memory|dement|stroke|heart|blood|cholest|kidney|liver|lung|asthma|copd|allerg|gut\b|ibs\b"
+    r"|detox|toxin|cleanse|massage|acupunct|herb|homeop|ayurved|cbd\b|cannab|stem|exosome|prp\b|plasma|peptide|ozone"
+    r"|hyperbaric|cryo|sauna|rehab|physio|vet\b|veterin|nurse|hospital|pharm|pill|drug|dose|cure|heal|relief|ache|sore"
+    r"|cellulite|acne|scar|tattoo|vein|facial|peel|lip|breast|tummy|implant|aligner|braces|veneer|whiten|hangover|energy"
+    r"|fatigue|fog\b|migraine|headache|lyme|covid|virus|infect|bone|muscle|tendon|cartilage|disc\b|hip\b|shoulder|neck|foot|feet"
+    r"|cravings|appetite|glp|ozempic|semaglut|tirzep|wegovy|mounjaro|slim|younger|youth|nad\b|iv\b|trt\b|ed\b|ms\b|addict|recovery"
+    r"|smok|hearing|ears?\b|walk|mobility|limp|scan|mri|test|lab\b|jab|shot|jabs|bloat|probiotic|collagen|glow|lash|brow"
+    r"|longevity|biolog|genetic|dna\b|trial|regenerat|orthop|podiat|psych|counsel|mental|mood|nutrition|keto|fda\b)",
+    options(),
+)
+# Without any health word a text is taken as not about health only when it is long enough to tell,
+# or names another trade: a lone "Only 3 spots left!" stays flagged.
+_OTHER_TRADE = re2.compile(
+    r"\b(?:plumb(?:er|ing)|roof(?:er|ing|s)|boilers?\b|drains?\b|second-?hand cars?\b|new cars?\b|vehicles?\b|tyres?\b|garage|sneakers?\b"
+    r"|shoes\b|boots\b|jeans|furniture|sofas?\b|mattress|carpets\b|software|laptops?\b|smartphones?\b|mortgage|loans?\b|crypto|bitcoin"
+    r"|real estate|apartments?\b|pizza|restaurant|burgers?\b|concert|festival|flights\b|hotels?\b|cruises?\b|double glazing"
+    r"|concrete|solar panels?|jewell?e?ry|toys\b|bookstore|wine|beer|lawn|removals|storage units?|lawyers?\b|attorneys?\b"
+    r"|broadband|video games?)",
+    options(),
+)
+_LONG_ENOUGH = 25  # words
+_CITATION = re2.compile(r"\[(\d{1,2})\]|\((\d{1,2})\)", options())
+
+
+@cache
+def _cue_table() -> tuple[dict[str, Any], tuple[CueExample, ...]]:
+    table = tomllib.loads((RULES / "cues.toml").read_text("utf-8"))
+    examples: list[CueExample] = []
+    for group in table["cue"]:
+        unknown = group.keys() - {"guard", "direction", "scope", "stop", "phrases", "silences", "keeps"}
+        if unknown or group["guard"] not in REASONS:
+            raise RulesetError(f"cues.toml: group of {group.get('guard')!r}: unknown key or guard")
+        if group["direction"] not in ("forward", "backward", "both"):
+            raise RulesetError(f"cues.toml: unknown direction {group['direction']!r}")
+        examples += [CueExample(group["guard"], t, True) for t in group["silences"]]
+        examples += [CueExample(group["guard"], t, False) for t in group["keeps"]]
+    return table, tuple(examples)
+
+
+def cue_examples() -> tuple[CueExample, ...]:
+    """Give every example of ``cues.toml``."""
+    return _cue_table()[1]
+
+
+@cache
+def _gate() -> Any:
+    """Compile one RE2 pattern that tells whether a sentence may hold a cue at all."""
+    table, _ = _cue_table()
+    heads: set[str] = set()
+    for group in table["cue"]:
+        for phrase in group["phrases"]:
+            tokens = [t for t in phrase.split() if t not in ("...", "…")]
+            slot = next((t for t in tokens if t.startswith("{")), None)
+            plain = max((t for t in tokens if t[0].isalpha()), key=len, default=None)
+            if slot and (plain is None or plain in ("of", "by", "the", "any", "about", "when", "if")):
+                heads.update(table["words"][slot[1:-1]])
+            elif plain:
+                heads.add(plain)
+    heads |= {"no", "not", "n't", "cannot"}
+    words = "|".join(re.escape(h) for h in sorted(heads) if h != "n't")
+    return re2.compile(rf"\b(?:{words})\b|n't\b", options())
+
+
+class _Context:
+    """The spaCy half: tokens, and where cues stand among them."""
+
+    def __init__(self) -> None:
+        import spacy
+        from spacy.matcher import Matcher, PhraseMatcher
+
+        table, _ = _cue_table()
+        self.nlp: Language = spacy.blank("en")
+        self.terminators = frozenset(table["terminators"])
+        self.cues: dict[str, _Cue] = {}
+        self.phrases = PhraseMatcher(self.nlp.vocab, attr="LOWER")
+        self.patterns = Matcher(self.nlp.vocab)
+        self._add_phrases("pseudo", table["pseudo"], table["words"])
+        for n, group in enumerate(table["cue"]):
+            key = f"{group['guard']}-{n}"
+            stop = frozenset(group.get("stop", ()))
+            self.cues[key] = _Cue(group["guard"], group["direction"], group["scope"], stop)
+            self._add_phrases(key, group["phrases"], table["words"])
+
+    def _add_phrases(self, key: str, phrases: Iterable[str], words: dict[str, list[str]]) -> None:
+        from spacy.tokens import Doc
+
+        plain: list[Doc] = []
+        patterns: list[list[dict[str, Any]]] = []
+        for phrase in phrases:
+            tokens = phrase.split()
+            if not any(t.startswith("{") or t in ("...", "…") for t in tokens):
+                plain.append(Doc(self.nlp.vocab, words=tokens))
+                continue
+            pattern: list[dict[str, Any]] = []
+            for t in tokens:
+                if t.startswith("{"):
+                    pattern.append({"LOWER": {"IN": words[t[1:-1]]}})
+                elif t in ("...", "…"):
+                    pattern.append({"IS_PUNCT": False, "OP": "{0,3}" if t == "..." else "{0,6}"})
+                else:
+                    pattern.append({"LOWER": t})
+            patterns.append(pattern)
+        if plain:
+            self.phrases.add(key, plain)
+        if patterns:
+            self.patterns.add(key, patterns)
+
+    def find(self, doc: Doc) -> list[tuple[str, int, int]]:
+        """Give the cues in ``doc`` as (group, first token, last token + 1), pseudo-cues taken out."""
+        strings = self.nlp.vocab.strings
+        hits = [(strings[k], a, b) for k, a, b in self.phrases(doc)]
+        hits += [(strings[k], a, b) for k, a, b in self.patterns(doc)]
+        pseudo = [(a, b) for k, a, b in hits if k == "pseudo"]
+        return [
+            (k, a, b)
+            for k, a, b in hits
+            if k != "pseudo" and not any(p <= a < q and b - a <= q - p for p, q in pseudo)
+        ]
+
+
+@cache
+def _context() -> _Context:
+    return _Context()
+
+
+def judge(
+    text: str,
+    sentences: Sequence[Sentence],
+    candidates: Sequence[Candidate],
+    unless: Sequence[Sequence[str]],
+) -> list[Verdict | None]:
+    """Judge each candidate by the guards named for it; ``None`` where it stands.
+
+    Args:
+        text: the normalised text.
+        sentences: its sentences.
+        candidates: what to judge, offsets into ``text``.
+        unless: the guards of each candidate, by position.
+    """
+    if not candidates:
+        return []
+    health: bool | None = None
+    spacy_wanted: dict[int, Doc | None] = {}
+    cues: dict[int, list[tuple[str, int, int]]] = {}
+    out: list[Verdict | None] = []
+    for c, guards in zip(candidates, unless, strict=True):
+        verdict: Verdict | None = None
+        if "not_health" in guards:
+            if health is None:
+                health = _about_health(text)
+            if not health:
+                verdict = Verdict("not_health", c.start, c.start)
+        if verdict is None and not guards:
+            out.append(None)
+            continue
+        if verdict is None:
+            for k in _scope_sentences(text, sentences, c):
+                if k not in spacy_wanted:
+                    s = sentences[k]
+                    body = text[s.start : s.end]
+                    spacy_wanted[k] = _doc(body) if _gate().search(body) else None
+                    doc = spacy_wanted[k]
+                    cues[k] = _context().find(doc) if doc is not None else []
+                doc = spacy_wanted[k]
+                if doc is not None:
+                    verdict = _by_cue(doc, cues[k], sentences, k, c, guards)
+                if verdict is not None:
+                    break
+        if verdict is None and "questioned" in guards:
+            verdict = _questioned(text, sentences, c)
+        if verdict is None and "supported" in guards:
+            verdict = _supported(text, sentences, c)
+        out.append(verdict)
+    return out
+
+
+def _about_health(text: str) -> bool:
+    if _HEALTH.search(text) is not None:
+        return True
+    return len(text.split()) < _LONG_ENOUGH and _OTHER_TRADE.search(text) is None
+
+
+def _doc(body: str) -> Doc:
+    return _context().nlp.make_doc(body)
+
+
+def _scope_sentences(text: str, sentences: Sequence[Sentence], c: Candidate) -> tuple[int, ...]:
+    """Give the candidate's sentence, and the lead-in of the list in which it stands, if any.
+
+    "Be wary of clinics that:" speaks for the short lines below it.
+    """
+    k = c.sentence
+    for j in range(k - 1, max(-1, k - 9), -1):
+        s = sentences[j]
+        if s.block == sentences[k].block:
+            break
+        tail = text[s.end - 1 : s.end]
+        if tail == ":":
+            return (k, j)
+        if tail in ".!?" and s.end - s.start > 90:
+            break
+        if "\n\n" in text[s.end : sentences[j + 1].start] and j + 1 != k:
+            break
+    return (k,)
+
+
+def _by_cue(
+    doc: Doc,
+    found: Sequence[tuple[str, int, int]],
+    sentences: Sequence[Sentence],
+    k: int,
+    c: Candidate,
+    guards: Sequence[str],
+) -> Verdict | None:
+    """Find the nearest cue whose reach covers the candidate."""
+    base = sentences[k].start
+    lead_in = k != c.sentence
+    starts = [t.idx for t in doc]
+    if lead_in:
+        first, last = len(doc), len(doc)
+    else:
+        first = max(bisect_right(starts, c.start - base) - 1, 0)
+        last = max(bisect_right(starts, c.end - base - 1), first + 1)
+    best: tuple[int, Verdict] | None = None
+    context = _context()
+    for key, a, b in found:
+        cue = context.cues[key]
+        if cue.guard not in guards:
+            continue
+        if lead_in and (cue.guard != "refuted" or cue.direction == "backward"):
+            if cue.guard not in ("refuted", "reported"):
+                continue
+        if b <= first and cue.direction in ("forward", "both"):
+            between = range(b, first)
+            distance = first - b
+        elif a >= last and cue.direction in ("backward", "both"):
+            between = range(last, a)
+            distance = a - last
+        elif lead_in:
+            between, distance = range(b, len(doc) - 1), 0
+        else:
+            continue
+        if distance > cue.scope:
+            continue
+        if any(
+            doc[i].lower_ in context.terminators or doc[i].lower_ in cue.stop for i in between
+        ):
+            continue
+        start = base + doc[a].idx
+        end = base + doc[b - 1].idx + len(doc[b - 1])
+        if best is None or distance < best[0]:
+            best = (distance, Verdict(cue.guard, start, end))
+    return best[1] if best else None
+
+
+def _questioned(text: str, sentences: Sequence[Sentence], c: Candidate) -> Verdict | None:
+    s = sentences[c.sentence]
+    if text[s.end - 1 : s.end] != "?" and "?" not in text[max(c.end, s.end - 3) : s.end]:
+        return None
+    if c.sentence + 1 >= len(sentences):
+        return None
+    n = sentences[c.sentence + 1]
+    m = _SOBER_ANSWER.search(text[n.start : n.end])
+    return Verdict("questioned", n.start + m.start(), n.start + m.end()) if m else None
+
+
+def _supported(text: str, sentences: Sequence[Sentence], c: Candidate) -> Verdict | None:
+    for k in (c.sentence, c.sentence + 1):
+        if k >= len(sentences):
+            break
+        s = sentences[k]
+        body = text[s.start : s.end]
+        if not _SUPPORT_GATE.search(body):
+            continue
+        m = _SUPPORT.search(body)
+        if m:
+            return Verdict("supported", s.start + m.start(), s.start + m.end())
+        if k == c.sentence and (m := _CITATION.search(body)):
+            number = m.group(1) or m.group(2)
+            entry = re.search(rf"(?m)^\s*[\[(]?{number}[\]).]? +(?=.*(?:19|20)\d\d)", text)
+            if entry:
+                return Verdict("supported", entry.start(), entry.end())
+    return None

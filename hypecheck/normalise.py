@@ -1,0 +1,275 @@
+"""Undo evasions, with a map back to the text as given.
+
+The result is pure ASCII, so that everything behind it (RE2 counts bytes) can use one kind of
+offset. What has no ASCII form becomes one placeholder: ``$`` any currency sign, ``*`` a star,
+``^`` any other symbol or emoji, ````` a letter of another script. Plain ASCII text takes a fast
+path. What is undone: homoglyphs, full-width, mathematical, circled and small-capital letters,
+zero-width and combining characters, letters spaced or dotted apart, l33t inside known words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+
+# Look-alikes that Unicode's compatibility forms (NFKC) do not fold; from Unicode's confusables
+# (UTS 39) for the letters that advertisers use. They count only inside words that also hold
+# Latin letters or nothing but look-alikes beside Latin words, so Russian stays Russian.
+_LOOKALIKE = dict(
+    zip(
+        "АВСЕНІЈКМОРЅТХУаесіјорѕухһԁԛԝьӏҮүΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιοκνρτυχγԌցոսօհոզյⲟⲥ",
+        "ABCEHIJKMOPSTXYaecijopsyxhdqwblYyABEZHIKMNOPTYXaiokvptuxyGgnsohnqjoc",
+        strict=True,
+    )
+)
+_SMALL = dict(
+    zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢıȷɑɡⅼ", "abcdefghijklmnopqrstuvwyzijagl", strict=True)
+)
+_PUNCTUATION = {
+    "‘": "'", "’": "'", "‚": "'", "‛": "'", "′": "'", "´": "'", "ʼ": "'", "`": "'", "＇": "'",
+    "“": '"', "”": '"', "„": '"', "‟": '"', "″": '"', "«": '"', "»": '"', "‹": '"', "›": '"',
+    "‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "―": "-", "−": "-", "﹣": "-", "⁃": "-",
+    "…": "...", "•": "^", "·": "^", "●": "^", "▪": "^", "◦": "^", "‣": "^", "∙": "^",
+    "×": "x", "✕": "^", "÷": "/", "⁄": "/", "∕": "/", "©": "^", "®": "^", "™": "^", "°": "^",
+    "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d",
+    "ł": "l", "Ł": "L", "ð": "d", "þ": "th", "¡": "!", "¿": "?", "‼": "!!", "⁉": "!?", "❗": "!",
+    "❕": "!", "❓": "?", "❔": "?", "。": ".", "，": ",", "％": "%", "﹪": "%", "💯": "100%",
+    "½": "1/2", "¼": "1/4", "¾": "3/4", "\u2028": "\n", "\u2029": "\n", "\x85": "\n",
+    "⭐": "*", "★": "*", "☆": "*", "🌟": "*", "✯": "*", "✩": "*",
+}  # fmt: skip
+_GONE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\U000e0001-\U000e01ef\U0001f3fb-\U0001f3ff]"
+)
+# One look decides whether ASCII text needs more than the fast path.
+_SUSPECT = re.compile(
+    r"[A-Za-z](?:[@$*!|0-9+][A-Za-z@$*!|0-9]|[ ._*~|\-][A-Za-z](?:[ ._*~|\-][A-Za-z]\b))"
+    r"|[A-Za-z][._*~|\-]+[a-z]+[._*~|\-]+[a-z]"
+    r"|[A-Za-z]{2}[._*~|][a-z]"
+    r"|(?:^|[\s(])[@$0-9*][A-Za-z]{2}|[\r\t\f\v\x00-\x08\x0e-\x1f\x7f`]"
+)
+_SPACED = re.compile(
+    r"(?<![A-Za-z0-9'])[A-Za-z0-9@$!](?:(?: [A-Za-z0-9@$!*]){3,}|(?:\.[A-Za-z0-9@$!*]){3,}"
+    r"|(?:-[A-Za-z0-9@$!*]){3,}|(?:_[A-Za-z0-9@$!*]){3,}|(?:\*[A-Za-z0-9@$!]){3,}"
+    r"|(?:~[A-Za-z0-9@$!*]){3,}|(?:\|[A-Za-z0-9@$!*]){3,})(?![A-Za-z0-9'])"
+)
+_BROKEN = re.compile(r"(?<![\w.@/-])[A-Za-z]+(?:[._*~|^\-]+[A-Za-z]+)+(?![\w@/])")
+_LEET = re.compile(r"(?<![\w@$*!./-])(?=[A-Za-z@$*!|0-9+]*[A-Za-z])[A-Za-z@$*!|0-9+]{3,24}(?![\w@/])")
+_LEET_CHAR = {
+    "4": "a", "@": "a", "3": "e", "1": "il", "!": "il", "|": "il", "0": "o", "5": "s", "$": "s",
+    "7": "t", "+": "t", "8": "b", "9": "g", "6": "g", "2": "z", "*": "aeiou",
+}  # fmt: skip
+_ASCII_CONTROL = re.compile(r"[\r\t\f\v\x00-\x08\x0e-\x1f\x7f`]")
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """ASCII text, and where each of its characters came from.
+
+    ``edits`` is sparse: pairs (position in ``text``, position as given), each valid up to the
+    next pair; empty when both are the same. ``ends`` are the matching exclusive ends.
+    """
+
+    text: str
+    size: int  # code points of the text as given
+    at: tuple[int, ...] = ()
+    origin: tuple[int, ...] = ()
+    step: tuple[int, ...] = ()  # 1: counts along with the text; 0: several characters from one
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Map ``[start, end)`` in ``text`` to the text as given, never empty for a non-empty span."""
+        if not self.at:
+            return start, end
+        a = self._one(start)
+        b = self._one(end - 1) + 1 if end > start else a
+        return min(a, self.size), min(max(b, a), self.size)
+
+    def _one(self, i: int) -> int:
+        k = bisect_right(self.at, i) - 1
+        return self.origin[k] + (i - self.at[k]) * self.step[k]
+
+
+def normalise(text: str, evasions: Collection[str] = ()) -> Normalised:
+    """Give the ASCII form of ``text``; ``evasions`` are the words sought behind disguises.
+
+    Linear in the length of ``text``; total on any string, lone surrogates and NUL included.
+    """
+    if text.isascii() and not _SUSPECT.search(text):
+        return Normalised(text, len(text))
+    chars, origin = _fold(text)
+    plain = "".join(chars)
+    cuts = _disguises(plain, evasions) if evasions else []
+    return _assemble(plain, origin, cuts, len(text))
+
+
+def _fold(text: str) -> tuple[list[str], list[int]]:
+    """Fold every character to ASCII; the second list gives the origin of each output character."""
+    chars: list[str] = []
+    origin: list[int] = []
+    latin = _mixed_script(text)
+    for i, c in enumerate(text):
+        if c.isascii():
+            if c in "\r\t\f\v`\x7f" or c < " ":
+                if c == "\r" and text[i + 1 : i + 2] == "\n":
+                    continue
+                c = "\n" if c in "\n\r\f\v" else ("\t" if c == "\t" else "'" if c == "`" else " ")
+            chars.append(c)
+            origin.append(i)
+            continue
+        out = _ascii(c)
+        if out == "?L":
+            out = _LOOKALIKE[c] if i in latin else "`"
+        chars.extend(out)
+        origin.extend([i] * len(out))
+    return chars, origin
+
+
+def _mixed_script(text: str) -> frozenset[int]:
+    """Give the indexes of look-alike letters that stand in words meant to be read as Latin."""
+    if text.isascii() or not any(c in _LOOKALIKE for c in set(text)):
+        return frozenset()
+    inside: set[int] = set()
+    has_latin_words = re.search(r"[A-Za-z]{3}", text) is not None
+    for m in re.finditer(r"[^\W\d_]+", text):
+        word = m[0]
+        alike = [j for j, c in enumerate(word) if c in _LOOKALIKE]
+        if alike and (
+            any(c.isascii() for c in word) or (len(alike) == len(word) and has_latin_words)
+        ):
+            inside.update(m.start() + j for j in alike)
+    return frozenset(inside)
+
+
+@lru_cache(maxsize=8192)
+def _ascii(c: str) -> str:
+    """Give the ASCII form of one non-ASCII character; ``?L`` marks a look-alike letter."""
+    if c in _PUNCTUATION:
+        return _PUNCTUATION[c]
+    if c in _SMALL:
+        return _SMALL[c]
+    if c in _LOOKALIKE:
+        return "?L"
+    if _GONE.match(c):
+        return ""
+    code = ord(c)
+    for first in (0x1F130, 0x1F150, 0x1F170):  # squared, circled, negative squared capitals
+        if first <= code < first + 26:
+            return chr(ord("A") + code - first)
+    if 0x1F1E6 <= code <= 0x1F1FF:  # regional indicators: flags
+        return "^"
+    kind = unicodedata.category(c)
+    if kind in ("Mn", "Me", "Cf"):
+        return ""
+    if kind == "Sc":
+        return "$"
+    folded = unicodedata.normalize("NFKD", c)
+    plain = "".join(x for x in folded if x.isascii())
+    if plain and all(x.isascii() or unicodedata.category(x) in ("Mn", "Me") for x in folded):
+        return plain
+    if folded != c and len(folded) == 1:
+        return _ascii(folded) if _ascii(folded) != "?L" else _LOOKALIKE[folded]
+    if kind in ("Zs", "Zl", "Zp"):
+        return " "
+    if kind[0] in "LM":
+        return "`"
+    if kind[0] == "N":
+        digit = unicodedata.digit(c, None)
+        return "^" if digit is None else str(digit)
+    return "^"
+
+
+Cut = tuple[int, int, list[tuple[int, str]]]  # [start, end) becomes these characters, each from …
+
+
+def _disguises(text: str, evasions: Collection[str]) -> list[Cut]:
+    """Find spaced, broken and l33t words: what to replace, by what, and from which positions."""
+    cuts: list[Cut] = []
+    taken = 0
+    spans: list[tuple[int, int, str]] = []
+    spans += [(m.start(), m.end(), "spaced") for m in _SPACED.finditer(text)]
+    spans += [(m.start(), m.end(), "broken") for m in _BROKEN.finditer(text)]
+    spans += [(m.start(), m.end(), "leet") for m in _LEET.finditer(text)]
+    for start, end, how in sorted(spans, key=lambda s: (s[0], -s[1])):
+        if start < taken:
+            continue
+        if how == "leet":
+            while text[end - 1] in "!*|+":  # marks behind a word are not part of it
+                end -= 1
+            keep = [(i, text[i]) for i in range(start, end)]
+        elif how == "spaced":
+            keep = [(i, text[i]) for i in range(start, end, 2)]
+        else:
+            keep = [(i, text[i]) for i in range(start, end) if text[i].isalpha()]
+        word = "".join(c for _, c in keep)
+        plain = None if how == "leet" and word.isalpha() else _unleet(word, evasions)
+        if plain is None and how == "spaced" and word.isalpha() and text[start + 1] == " ":
+            plain = word
+        if plain is None:
+            continue
+        cuts.append((start, end, [(i, p) for (i, _), p in zip(keep, plain, strict=False)]))
+        taken = end
+    return cuts
+
+
+def _unleet(word: str, evasions: Collection[str]) -> str | None:
+    """Read ``word`` as one of ``evasions``, keeping its case; None where it is not one."""
+    low = word.lower()
+    if low in evasions:
+        return word[: len(low)]
+    if low.isalpha() or len(low) < 3:
+        return None
+    pattern = "".join(
+        f"[{_LEET_CHAR[c]}{c if c.isdigit() else ''}]" if c in _LEET_CHAR else re.escape(c)
+        for c in low
+    )
+    first = {c for c in _LEET_CHAR.get(low[0], low[0])}
+    for candidate in sorted(evasions):
+        if (
+            len(candidate) == len(low)
+            and candidate[0] in first
+            and re.fullmatch(pattern, candidate)
+        ):
+            return "".join(p.upper() if w.isupper() else p for p, w in zip(candidate, word, strict=False))
+    return None
+
+
+def _assemble(plain: str, origin: list[int], cuts: list[Cut], size: int) -> Normalised:
+    """Apply ``cuts`` and compress the positions into a sparse list of edits."""
+    out: list[str] = []
+    where: list[int] = []
+    last = 0
+    for start, end, put in cuts:
+        out.append(plain[last:start])
+        where += origin[last:start]
+        out.append("".join(c for _, c in put))
+        where += [origin[i] for i, _ in put]
+        last = end
+    out.append(plain[last:])
+    where += origin[last:]
+    text = "".join(out)
+    at: list[int] = []
+    come: list[int] = []
+    step: list[int] = []
+    previous, run = -2, -1
+    for i, o in enumerate(where):
+        if o == previous + 1 and run == 1:
+            pass
+        elif o == previous:
+            if run != 0:
+                at.append(i)
+                come.append(o)
+                step.append(0)
+                run = 0
+        else:
+            at.append(i)
+            come.append(o)
+            step.append(1)
+            run = 1
+        previous = o
+    return Normalised(text, size, tuple(at), tuple(come), tuple(step))
+
+

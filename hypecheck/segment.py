@@ -1,0 +1,132 @@
+"""Normalised text to sentences: blocks first, then sentences inside a block.
+
+A block is a paragraph, bullet, heading, table cell, button or caption. Offsets are those of
+the text passed in. HTML becomes text in :mod:`hypecheck.page`, one block a line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sentencex import get_sentence_boundaries
+
+from hypecheck.types import Sentence
+
+_MAX_SENTENCE = 2000  # characters; longer runs without a stop are cut at a space
+_BULLET = re.compile(r"[\^*\-+o>]{1,3}[ \t]+|\(?\d{1,2}[.)][ \t]+|[\^]+[ \t]*|#{1,6} +")
+_STOP = re.compile(r"[.!?:;][\"')\]]*\s*\Z")
+_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*\Z")
+_CELL = re.compile(r"\t+|[ ]*\|[ ]*")
+# sentencex keeps these together; a capital behind them starts a sentence all the same.
+_MISSED = re.compile(
+    r"(?:[ap]\.m\.|\betc\.|\bapprox\.|[.!?][\"')\]]+|[.!?]\^+) +(?=[\"'(\[]?[A-Z][a-z']*\b)"
+)
+_ENDS = re.compile(r"[.!?][\"')\]]* +\Z")
+_BROKEN_ABBREVIATION = re.compile(
+    r"\b(?:Dr|Drs|Mr|Mrs|Ms|Prof|St|vs|No|Nos|approx|e\.g|i\.e|Inc|Ph\.D|Fig|cf|est|Sr|Jr|Mt|Ave|Rd)\.\s*\Z",
+    re.I,
+)
+
+
+def segment(text: str) -> tuple[Sentence, ...]:
+    """Cut normalised ASCII ``text`` into sentences; white space around them is left out.
+
+    Sentences never overlap and never cross a block. Linear in the length of ``text``.
+    """
+    out: list[Sentence] = []
+    for block, (start, end) in enumerate(_blocks(text)):
+        for a, b in _sentences(text, start, end):
+            out.append(Sentence(a, b, block))
+    return tuple(out)
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int]]:
+    pending: tuple[int, int] | None = None
+    pos = 0
+    for line in text.split("\n"):
+        start, end = pos, pos + len(line)
+        pos = end + 1
+        if not line.strip():
+            if pending:
+                yield pending
+            pending = None
+            continue
+        if pending and _wrapped(text, pending, line):
+            pending = (pending[0], end)
+            continue
+        if pending:
+            yield pending
+            pending = None
+        if "\t" in line or _ROW.match(line):
+            last = 0
+            for m in _CELL.finditer(line):
+                if "|" in m[0] and not _ROW.match(line):
+                    continue
+                if line[last : m.start()].strip():
+                    yield start + last, start + m.start()
+                last = m.end()
+            if line[last:].strip():
+                yield start + last, end
+            continue
+        pending = (start, end)
+    if pending:
+        yield pending
+
+
+def _wrapped(text: str, before: tuple[int, int], line: str) -> bool:
+    """Tell whether a newline only wraps a line: a long line without a stop, then lower case."""
+    head = text[max(before[0], before[1] - 200) : before[1]]
+    last = head.rsplit("\n", 1)[-1]
+    body = line.lstrip()
+    return (
+        len(last) >= 45
+        and len(last) <= 120
+        and _STOP.search(last) is None
+        and body[:1].islower()
+        and _BULLET.match(body) is None
+    )
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    bullet = _BULLET.match(text, start, end)
+    if bullet and bullet.end() < end:
+        start = bullet.end()
+    chunk = text[start:end]
+    if len(chunk) < 4 or not _may_split(chunk):
+        bounds = [(0, len(chunk))]
+    else:
+        bounds = [(b["start_index"], b["end_index"]) for b in get_sentence_boundaries("en", chunk)]
+    merged: list[tuple[int, int]] = []
+    for a, b in bounds:
+        if merged and _BROKEN_ABBREVIATION.search(chunk, max(merged[-1][0], merged[-1][1] - 12), merged[-1][1]):
+            merged[-1] = (merged[-1][0], b)
+        else:
+            merged.append((a, b))
+    for a, b in merged:
+        last = a
+        for m in _MISSED.finditer(chunk, a, b):
+            yield from _trim(text, start + last, start + m.end())
+            last = m.end()
+        yield from _trim(text, start + last, start + b)
+
+
+def _may_split(chunk: str) -> bool:
+    """Tell whether a block may hold more than one sentence: a stop before its last character."""
+    return any(chunk.find(c, 0, len(chunk) - 1) >= 0 for c in ".!?")
+
+
+def _trim(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while start < end and text[start] in " \t\n":
+        start += 1
+    while end > start and text[end - 1] in " \t\n":
+        end -= 1
+    while end - start > _MAX_SENTENCE:
+        cut = text.rfind(" ", start + _MAX_SENTENCE // 2, start + _MAX_SENTENCE)
+        cut = start + _MAX_SENTENCE if cut < 0 else cut
+        yield start, cut
+        start = cut
+        while start < end and text[start] in " \t\n":
+            start += 1
+    if end > start:
+        yield start, end

@@ -1,0 +1,1 @@
+"""The HTTP service: a thin front door over :class:`hypecheck.Checker`."""

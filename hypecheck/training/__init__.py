@@ -1,0 +1,1 @@
+"""Training and evaluation: never imported at run time. scikit-learn lives here only."""
