@@ -1,16 +1,15 @@
 """HypeCheck reads clinic marketing and shows, phrase by phrase, where it hypes.
 
-    >>> import hypecheck
-    >>> report = hypecheck.check("Our stem cells cure arthritis. Book before Friday!")
-    >>> report.findings[0].category
-    'guaranteed_cure'
+>>> import hypecheck
+>>> report = hypecheck.check("Our stem cells cure arthritis. Book before Friday!")
+>>> report.findings[0].category
+'guaranteed_cure'
 """
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from hypecheck.checker import VERSION as __version__
-from hypecheck.checker import Checker
+from hypecheck.checker import VERSION, Checker
 from hypecheck.errors import (
     CorpusError,
     HypeCheckError,
@@ -30,6 +29,8 @@ from hypecheck.types import (
     Sentence,
     Versions,
 )
+
+__version__ = VERSION
 
 __all__ = [
     "Checker",

@@ -24,9 +24,9 @@ from hypecheck.spans import evidence
 from hypecheck.types import (
     CATEGORIES,
     CATEGORY_OF,
+    KINDS,
     SENSITIVITIES,
     Candidate,
-    Category,
     Cue,
     Dismissed,
     Finding,
@@ -45,8 +45,6 @@ VERSION = "0.1.0"
 # A rule without a model behind it counts when this share of what it hits is right
 # (its precision on the training split, rules/scores.toml).
 RULE_THRESHOLDS: dict[Sensitivity, float] = {"strict": 0.9, "balanced": 0.7, "broad": 0.0}
-# Beyond its best kind, a sentence that only the model flags gets a second kind from here on.
-SECOND_KIND = 0.5
 _NO_RULE = (
     "No rule matches here; the model finds that this phrase reads like others that careful "
     "readers flagged. "
@@ -71,7 +69,8 @@ class Checker:
 
     Args:
         sensitivity: "strict" (fewest false flags), "balanced", or "broad" (fewest misses).
-        model: "default", a model version or folder, or None for rules only.
+        model: "default", "fast" (its linear half alone, for scanning many texts), a model version
+            or folder, or None for rules only.
         rules: your own rule files or folders of them, added to the shipped ones.
         only: the kinds to report; None for all.
         disable: kinds ("urgency"), categories or rule ids ("urgency/act-now") to leave out.
@@ -149,8 +148,7 @@ class Checker:
             return None
         from hypecheck import model
 
-        name = model.DEFAULT_MODEL if self._model_name == "default" else self._model_name
-        return model.load(name)
+        return model.load(self._model_name)
 
     @cached_property
     def versions(self) -> Versions:
@@ -168,8 +166,9 @@ class Checker:
     def check_many(self, texts: Iterable[str | tuple[str, str]]) -> Iterator[Report]:
         """Check texts, or pairs (id, text), lazily and in order."""
         for chunk in _chunks(texts, _CHUNK):
-            for read in [self._read(id_, text) for id_, text in chunk]:
-                yield self._report(read)
+            reads = [self._read(id_, text) for id_, text in chunk]
+            for read, scored in zip(reads, self._score(reads), strict=True):
+                yield self._report(read, scored)
 
     def _read(self, id_: str, text: str) -> _Read:
         plain = normalise(text, self.ruleset.evasions)
@@ -183,17 +182,28 @@ class Checker:
         """Give what the rules find in normalised ``text``, before any guard."""
         return self._matcher.find(text.encode("ascii"), sentences)
 
-    def _report(self, read: _Read) -> Report:
-        scored = None
-        if self.model is not None:
+    def _score(self, reads: Sequence[_Read]) -> Sequence[Scored | None]:
+        """Ask the model about some texts at once."""
+        if self.model is None:
+            return [None] * len(reads)
+        from hypecheck.model import Request
+
+        requests = []
+        for read in reads:
+            # The model knows the shipped rules only; a user's own stay out of its features.
             known = [i for i, c in enumerate(read.candidates) if c.rule in self.model.rules]
             verdicts = [read.verdicts[i] for i in known]
-            scored = self.model.score(
-                read.plain.text,
-                read.sentences,
-                [read.candidates[i] for i in known],
-                [v.guard if v else None for v in verdicts],
+            requests.append(
+                Request(
+                    read.plain.text,
+                    read.sentences,
+                    [read.candidates[i] for i in known],
+                    [v.guard if v else None for v in verdicts],
+                )
             )
+        return self.model.score(requests)
+
+    def _report(self, read: _Read, scored: Scored | None) -> Report:
         findings: list[Finding] = []
         dismissed: list[Dismissed] = []
         for c, v in zip(read.candidates, read.verdicts, strict=True):
@@ -216,11 +226,9 @@ class Checker:
             versions=self.versions,
         )
 
-    def _scores(
-        self, scored: Scored | None, findings: Sequence[Finding]
-    ) -> dict[Category, float]:
+    def _scores(self, scored: Scored | None, findings: Sequence[Finding]) -> dict[str, float]:
         """Give, by category, the probability that the text is flagged at least once."""
-        out: dict[Category, float] = {}
+        out: dict[str, float] = {}
         for c in CATEGORIES:
             if scored is not None:
                 out[c] = round(scored.document[c], 6)
@@ -250,7 +258,8 @@ class Checker:
         if verdict is not None:
             dismissed.append(self._dismiss(read, c, "rule", verdict.guard, verdict))
             return
-        score, source = c.score, "rule"
+        score = c.score
+        source: Source = "rule"
         bar = RULE_THRESHOLDS[self.sensitivity]
         if scored is not None and self.model is not None and c.rule in self.model.rules:
             # The model knows the rule: its probability, which weighs the rule in, decides.
@@ -272,38 +281,32 @@ class Checker:
         """Add what the model flags and no rule does; it must pass the same guards."""
         assert self.model is not None
         have = {(f.sentence, f.category) for f in findings}
-        wanted: list[tuple[Candidate, float]] = []
+        wanted: list[Candidate] = []
         for i, by_category in enumerate(scored.categories):
             for category in CATEGORIES:
                 p = by_category[category]
                 if p < self.model.thresholds[self.sensitivity][category] or (i, category) in have:
                     continue
-                kinds = sorted(
-                    (k for k in self._kinds if CATEGORY_OF[k] == category),
-                    key=lambda k: (-scored.kinds[i][k], k),
-                )
-                if not kinds or self._kind_is_off(scored.kinds[i], category, kinds[0]):
+                kind = max(KINDS[category], key=lambda k: (scored.kinds[i][k], k))
+                if kind not in self._kinds:
                     continue
-                start, end = evidence(read.plain.text, read.sentences[i], category, self.model)
-                wanted.append((Candidate(kinds[0], i, start, end, None, p), p))
-        unless = [self._guards_of(c) for c, _ in wanted]
-        verdicts = guards.judge(read.plain.text, read.sentences, [c for c, _ in wanted], unless)
-        for (c, p), v in zip(wanted, verdicts, strict=True):
+                start, end = evidence(
+                    read.plain.text,
+                    read.sentences[i],
+                    category,
+                    self.model.linear,
+                    scored.readings.get(i),
+                )
+                wanted.append(Candidate(kind, i, start, end, None, p))
+        unless = [self.ruleset.guards[CATEGORY_OF[c.kind]] for c in wanted]
+        verdicts = guards.judge(read.plain.text, read.sentences, wanted, unless)
+        for c, v in zip(wanted, verdicts, strict=True):
             if v is None and self._allowed(read, c.start, c.end):
                 v = guards.Verdict("allowed", c.start, c.end)
             if v is not None:
                 dismissed.append(self._dismiss(read, c, "model", v.guard, v))
             else:
-                findings.append(self._find(read, c, "model", p))
-
-    def _kind_is_off(self, kinds: dict[str, float] | object, category: str, best: str) -> bool:
-        """Tell whether the sentence's likeliest kind of the category was switched off."""
-        assert isinstance(kinds, dict)
-        inside = {k: p for k, p in kinds.items() if CATEGORY_OF[k] == category}
-        return max(inside, key=lambda k: (inside[k], k)) not in self._kinds or best not in inside
-
-    def _guards_of(self, c: Candidate) -> tuple[str, ...]:
-        return self.ruleset.guards[CATEGORY_OF[c.kind]]
+                findings.append(self._find(read, c, "model", c.score))
 
     def _allowed(self, read: _Read, start: int, end: int) -> bool:
         if not self._allow:
@@ -312,7 +315,7 @@ class Checker:
         around = " ".join(read.plain.text[max(0, start - 80) : end + 80].lower().split())
         return any(a in phrase or (phrase in a and a in around) for a in self._allow)
 
-    def _find(self, read: _Read, c: Candidate, source: Source | str, score: float) -> Finding:
+    def _find(self, read: _Read, c: Candidate, source: Source, score: float) -> Finding:
         start, end = read.plain.span(c.start, c.end)
         kind = self.ruleset.kinds[c.kind]
         return Finding(
@@ -324,7 +327,7 @@ class Checker:
             kind=c.kind,
             severity=kind.severity,
             score=round(score, 4),
-            source=source,  # type: ignore[arg-type]  # a Literal built from two places
+            source=source,
             rule=c.rule,
             why=kind.why if c.rule else _NO_RULE + kind.why,
             advice=kind.advice,
@@ -363,9 +366,7 @@ class Checker:
         return self._rules.get(id_)
 
 
-def _chunks(
-    texts: Iterable[str | tuple[str, str]], size: int
-) -> Iterator[list[tuple[str, str]]]:
+def _chunks(texts: Iterable[str | tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
     it = iter(texts)
     # The first text is answered before the second is asked for: streams stay interactive.
     sizes = itertools.chain([1], itertools.repeat(size))

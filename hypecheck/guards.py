@@ -82,36 +82,45 @@ _SUPPORT = re2.compile(
 )
 _SUPPORT_GATE = re.compile(r"\d")
 _SOBER_ANSWER = re2.compile(
-    r"^\W*(?:no\b|not (?:really|always|necessarily|yet|quite|for|in|everyone|usually|at all|exactly|as)"
-    r"|there (?:is|are) (?:no|currently no|little|not)|it depends|that depends|unfortunately|probably not"
-    r"|usually not|nobody|no one|none|we (?:do not|don't|cannot|can't|will not|won't)|rarely|sadly"
-    r"|possibly|perhaps|maybe|sometimes|for some|in some|the (?:honest|short) answer|honestly|as with any"
-    r"|every (?:procedure|treatment|operation|medicine)|like (?:any|all|every)|results (?:vary|differ)"
-    r"|this varies|it varies|generally|in most cases,? no|never|evidence|the evidence|research|we simply)",
+    r"^\W*(?:no\b|not (?:really|always|necessarily|yet|quite|for|in|everyone|usually|at all"
+    r"|exactly|as)|there (?:is|are) (?:no|currently no|little|not)|it depends|that depends"
+    r"|unfortunately|probably not|usually not|nobody|no one|none|we (?:do not|don't|cannot"
+    r"|can't|will not|won't)|rarely|sadly|possibly|perhaps|maybe|sometimes|for some|in some"
+    r"|the (?:honest|short) answer|honestly|as with any|every (?:procedure|treatment"
+    r"|operation|medicine)|like (?:any|all|every)|results (?:vary|differ)|this varies"
+    r"|it varies|generally|in most cases,? no|never|evidence|the evidence|research"
+    r"|we simply)",
     options(),
 )
 _HEALTH = re2.compile(
-    r"\b(?:health|medic|clinic|patient|doctor|dr\.|therap|treat|pain|surg|disease|symptom|injur|cells?\b|skin|hair|tooth"
-    r"|teeth|dent|smile|weight|fat\b|diet|body|joint|knee|back pain|spine|spinal|chiro|nerve|neuropath|cancer|diabet|arthrit"
-    r"|hormon|testost|menopaus|botox|filler|laser|inject|drip|infus|vitamin|supplement|immun|wellness|ageing|aging"
-    r"|anti-?age|wrinkl|sleep|snor|apn|hear|tinnit|vision|eye|lasik|ivf|fertil|pregnan|sperm|erect|libido|anxi|depress|stress"
-    r"|ketamine|autis|adhd|brain|memory|dement|stroke|heart|blood|cholest|kidney|liver|lung|asthma|copd|allerg|gut\b|ibs\b"
-    r"|detox|toxin|cleanse|massage|acupunct|herb|homeop|ayurved|cbd\b|cannab|stem|exosome|prp\b|plasma|peptide|ozone"
-    r"|hyperbaric|cryo|sauna|rehab|physio|vet\b|veterin|nurse|hospital|pharm|pill|drug|dose|cure|heal|relief|ache|sore"
-    r"|cellulite|acne|scar|tattoo|vein|facial|peel|lip|breast|tummy|implant|aligner|braces|veneer|whiten|hangover|energy"
-    r"|fatigue|fog\b|migraine|headache|lyme|covid|virus|infect|bone|muscle|tendon|cartilage|disc\b|hip\b|shoulder|neck|foot|feet"
-    r"|cravings|appetite|glp|ozempic|semaglut|tirzep|wegovy|mounjaro|slim|younger|youth|nad\b|iv\b|trt\b|ed\b|ms\b|addict|recovery"
-    r"|smok|hearing|ears?\b|walk|mobility|limp|scan|mri|test|lab\b|jab|shot|jabs|bloat|probiotic|collagen|glow|lash|brow"
-    r"|longevity|biolog|genetic|dna\b|trial|regenerat|orthop|podiat|psych|counsel|mental|mood|nutrition|keto|fda\b)",
+    r"\b(?:health|medic|clinic|patient|doctor|dr\.|therap|treat|pain|surg|disease|symptom"
+    r"|injur|cells?\b|skin|hair|tooth|teeth|dent|smile|weight|fat\b|diet|body|joint|knee"
+    r"|back pain|spine|spinal|chiro|nerve|neuropath|cancer|diabet|arthrit|hormon|testost"
+    r"|menopaus|botox|filler|laser|inject|drip|infus|vitamin|supplement|immun|wellness"
+    r"|ageing|aging|anti-?age|wrinkl|sleep|snor|apn|hear|tinnit|vision|eye|lasik|ivf|fertil"
+    r"|pregnan|sperm|erect|libido|anxi|depress|stress|ketamine|autis|adhd|brain|memory"
+    r"|dement|stroke|heart|blood|cholest|kidney|liver|lung|asthma|copd|allerg|gut\b|ibs\b"
+    r"|detox|toxin|cleanse|massage|acupunct|herb|homeop|ayurved|cbd\b|cannab|stem|exosome"
+    r"|prp\b|plasma|peptide|ozone|hyperbaric|cryo|sauna|rehab|physio|vet\b|veterin|nurse"
+    r"|hospital|pharm|pill|drug|dose|cure|heal|relief|ache|sore|cellulite|acne|scar|tattoo"
+    r"|vein|facial|peel|lip|breast|tummy|implant|aligner|braces|veneer|whiten|hangover"
+    r"|energy|fatigue|fog\b|migraine|headache|lyme|covid|virus|infect|bone|muscle|tendon"
+    r"|cartilage|disc\b|hip\b|shoulder|neck|foot|feet|cravings|appetite|glp|ozempic|semaglut"
+    r"|tirzep|wegovy|mounjaro|slim|younger|youth|nad\b|iv\b|trt\b|ed\b|ms\b|addict|recovery"
+    r"|smok|hearing|ears?\b|walk|mobility|limp|scan|mri|test|lab\b|jab|shot|jabs|bloat"
+    r"|probiotic|collagen|glow|lash|brow|longevity|biolog|genetic|dna\b|trial|regenerat"
+    r"|orthop|podiat|psych|counsel|mental|mood|nutrition|keto|fda\b)",
     options(),
 )
 # Without any health word a text is taken as not about health only when it is long enough to tell,
 # or names another trade: a lone "Only 3 spots left!" stays flagged.
 _OTHER_TRADE = re2.compile(
-    r"\b(?:plumb(?:er|ing)|roof(?:er|ing|s)|boilers?\b|drains?\b|second-?hand cars?\b|new cars?\b|vehicles?\b|tyres?\b|garage|sneakers?\b"
-    r"|shoes\b|boots\b|jeans|furniture|sofas?\b|mattress|carpets\b|software|laptops?\b|smartphones?\b|mortgage|loans?\b|crypto|bitcoin"
-    r"|real estate|apartments?\b|pizza|restaurant|burgers?\b|concert|festival|flights\b|hotels?\b|cruises?\b|double glazing"
-    r"|concrete|solar panels?|jewell?e?ry|toys\b|bookstore|wine|beer|lawn|removals|storage units?|lawyers?\b|attorneys?\b"
+    r"\b(?:plumb(?:er|ing)|roof(?:er|ing|s)|boilers?\b|drains?\b|second-?hand cars?\b"
+    r"|new cars?\b|vehicles?\b|tyres?\b|garage|sneakers?\b|shoes\b|boots\b|jeans|furniture"
+    r"|sofas?\b|mattress|carpets\b|software|laptops?\b|smartphones?\b|mortgage|loans?\b"
+    r"|crypto|bitcoin|real estate|apartments?\b|pizza|restaurant|burgers?\b|concert|festival"
+    r"|flights\b|cruises?\b|double glazing|concrete|solar panels?|jewell?e?ry"
+    r"|toys\b|bookstore|wine|beer|lawn|removals|storage units?|lawyers?\b|attorneys?\b"
     r"|broadband|video games?)",
     options(),
 )
@@ -124,7 +133,15 @@ def _cue_table() -> tuple[dict[str, Any], tuple[CueExample, ...]]:
     table = tomllib.loads((RULES / "cues.toml").read_text("utf-8"))
     examples: list[CueExample] = []
     for group in table["cue"]:
-        unknown = group.keys() - {"guard", "direction", "scope", "stop", "phrases", "silences", "keeps"}
+        unknown = group.keys() - {
+            "guard",
+            "direction",
+            "scope",
+            "stop",
+            "phrases",
+            "silences",
+            "keeps",
+        }
         if unknown or group["guard"] not in REASONS:
             raise RulesetError(f"cues.toml: group of {group.get('guard')!r}: unknown key or guard")
         if group["direction"] not in ("forward", "backward", "both"):
@@ -149,7 +166,9 @@ def _gate() -> Any:
             tokens = [t for t in phrase.split() if t not in ("...", "…")]
             slot = next((t for t in tokens if t.startswith("{")), None)
             plain = max((t for t in tokens if t[0].isalpha()), key=len, default=None)
-            if slot and (plain is None or plain in ("of", "by", "the", "any", "about", "when", "if")):
+            if slot and (
+                plain is None or plain in ("of", "by", "the", "any", "about", "when", "if")
+            ):
                 heads.update(table["words"][slot[1:-1]])
             elif plain:
                 heads.add(plain)
@@ -203,7 +222,7 @@ class _Context:
             self.patterns.add(key, patterns)
 
     def find(self, doc: Doc) -> list[tuple[str, int, int]]:
-        """Give the cues in ``doc`` as (group, first token, last token + 1), pseudo-cues taken out."""
+        """Give the cues in ``doc`` as (group, first token, last token + 1), without pseudo-cues."""
         strings = self.nlp.vocab.strings
         hits = [(strings[k], a, b) for k, a, b in self.phrases(doc)]
         hits += [(strings[k], a, b) for k, a, b in self.patterns(doc)]
@@ -324,9 +343,8 @@ def _by_cue(
         cue = context.cues[key]
         if cue.guard not in guards:
             continue
-        if lead_in and (cue.guard != "refuted" or cue.direction == "backward"):
-            if cue.guard not in ("refuted", "reported"):
-                continue
+        if lead_in and cue.guard not in ("refuted", "reported"):
+            continue
         if b <= first and cue.direction in ("forward", "both"):
             between = range(b, first)
             distance = first - b
@@ -339,9 +357,7 @@ def _by_cue(
             continue
         if distance > cue.scope:
             continue
-        if any(
-            doc[i].lower_ in context.terminators or doc[i].lower_ in cue.stop for i in between
-        ):
+        if any(doc[i].lower_ in context.terminators or doc[i].lower_ in cue.stop for i in between):
             continue
         start = base + doc[a].idx
         end = base + doc[b - 1].idx + len(doc[b - 1])

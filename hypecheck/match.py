@@ -21,7 +21,7 @@ from hypecheck.types import Candidate, Rule, Sentence
 
 
 class Matcher:
-    """Finds every rule's hits; patterns compile once, spans are sought only where the filter hit."""
+    """Finds every rule's hits; a pattern compiles when the filter first lets it through."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)

@@ -26,9 +26,7 @@ _LOOKALIKE = dict(
         strict=True,
     )
 )
-_SMALL = dict(
-    zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢıȷɑɡⅼ", "abcdefghijklmnopqrstuvwyzijagl", strict=True)
-)
+_SMALL = dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢıȷɑɡⅼ", "abcdefghijklmnopqrstuvwyzijagl", strict=True))
 _PUNCTUATION = {
     "‘": "'", "’": "'", "‚": "'", "‛": "'", "′": "'", "´": "'", "ʼ": "'", "`": "'", "＇": "'",
     "“": '"', "”": '"', "„": '"', "‟": '"', "″": '"', "«": '"', "»": '"', "‹": '"', "›": '"',
@@ -58,7 +56,9 @@ _SPACED = re.compile(
     r"|(?:~[A-Za-z0-9@$!*]){3,}|(?:\|[A-Za-z0-9@$!*]){3,})(?![A-Za-z0-9'])"
 )
 _BROKEN = re.compile(r"(?<![\w.@/-])[A-Za-z]+(?:[._*~|^\-]+[A-Za-z]+)+(?![\w@/])")
-_LEET = re.compile(r"(?<![\w@$*!./-])(?=[A-Za-z@$*!|0-9+]*[A-Za-z])[A-Za-z@$*!|0-9+]{3,24}(?![\w@/])")
+_LEET = re.compile(
+    r"(?<![\w@$*!./-])(?=[A-Za-z@$*!|0-9+]*[A-Za-z])[A-Za-z@$*!|0-9+]{3,24}(?![\w@/])"
+)
 _LEET_CHAR = {
     "4": "a", "@": "a", "3": "e", "1": "il", "!": "il", "|": "il", "0": "o", "5": "s", "$": "s",
     "7": "t", "+": "t", "8": "b", "9": "g", "6": "g", "2": "z", "*": "aeiou",
@@ -81,7 +81,7 @@ class Normalised:
     step: tuple[int, ...] = ()  # 1: counts along with the text; 0: several characters from one
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Map ``[start, end)`` in ``text`` to the text as given, never empty for a non-empty span."""
+        """Map ``[start, end)`` in ``text`` to the text as given; never empty unless it was."""
         if not self.at:
             return start, end
         a = self._one(start)
@@ -226,14 +226,16 @@ def _unleet(word: str, evasions: Collection[str]) -> str | None:
         f"[{_LEET_CHAR[c]}{c if c.isdigit() else ''}]" if c in _LEET_CHAR else re.escape(c)
         for c in low
     )
-    first = {c for c in _LEET_CHAR.get(low[0], low[0])}
+    first = set(_LEET_CHAR.get(low[0], low[0]))
     for candidate in sorted(evasions):
         if (
             len(candidate) == len(low)
             and candidate[0] in first
             and re.fullmatch(pattern, candidate)
         ):
-            return "".join(p.upper() if w.isupper() else p for p, w in zip(candidate, word, strict=False))
+            return "".join(
+                p.upper() if w.isupper() else p for p, w in zip(candidate, word, strict=False)
+            )
     return None
 
 
@@ -271,5 +273,3 @@ def _assemble(plain: str, origin: list[int], cuts: list[Cut], size: int) -> Norm
             run = 1
         previous = o
     return Normalised(text, size, tuple(at), tuple(come), tuple(step))
-
-

@@ -14,27 +14,157 @@ from dataclasses import dataclass
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _BLOCKS = frozenset(
-    "address article aside blockquote body button caption center dd details dialog dir div dl dt "
-    "fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr html label legend "
-    "li listing main marquee menu ol optgroup option p plaintext pre search section select "
-    "summary table tbody td tfoot th thead title tr ul xmp".split()
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "button",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "dir",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hgroup",
+        "hr",
+        "html",
+        "label",
+        "legend",
+        "li",
+        "listing",
+        "main",
+        "marquee",
+        "menu",
+        "ol",
+        "optgroup",
+        "option",
+        "p",
+        "plaintext",
+        "pre",
+        "search",
+        "section",
+        "select",
+        "summary",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "title",
+        "tr",
+        "ul",
+        "xmp",
+    ]
 )
 _DROPPED = frozenset(
-    "audio canvas datalist embed frameset iframe map nav noembed noframes noscript "
-    "object rp script style svg template textarea video".split()
+    [
+        "audio",
+        "canvas",
+        "datalist",
+        "embed",
+        "frameset",
+        "iframe",
+        "map",
+        "nav",
+        "noembed",
+        "noframes",
+        "noscript",
+        "object",
+        "rp",
+        "script",
+        "style",
+        "svg",
+        "template",
+        "textarea",
+        "video",
+    ]
 )
 _PRE = frozenset(("pre", "listing", "xmp", "plaintext"))
 _VOID = frozenset(
-    "area base basefont bgsound br col embed frame hr img input keygen link meta param source "
-    "track wbr".split()
+    [
+        "area",
+        "base",
+        "basefont",
+        "bgsound",
+        "br",
+        "col",
+        "embed",
+        "frame",
+        "hr",
+        "img",
+        "input",
+        "keygen",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+    ]
 )
 # Their start tags close an open sibling, so an unclosed run of them does not nest.
 _SELF_CLOSING = frozenset(
-    "p li dt dd option optgroup td th tr tbody thead tfoot caption colgroup html head body rb rt "
-    "rp rtc".split()
+    [
+        "p",
+        "li",
+        "dt",
+        "dd",
+        "option",
+        "optgroup",
+        "td",
+        "th",
+        "tr",
+        "tbody",
+        "thead",
+        "tfoot",
+        "caption",
+        "colgroup",
+        "html",
+        "head",
+        "body",
+        "rb",
+        "rt",
+        "rp",
+        "rtc",
+    ]
 )
-_FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())
-_SCOPES = frozenset("applet marquee object table template svg math".split())
+_FORMATTING = frozenset(
+    [
+        "a",
+        "b",
+        "big",
+        "code",
+        "em",
+        "font",
+        "i",
+        "nobr",
+        "s",
+        "small",
+        "strike",
+        "strong",
+        "tt",
+        "u",
+    ]
+)
+_SCOPES = frozenset(["applet", "marquee", "object", "table", "template", "svg", "math"])
 
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.I)
 _BLOCK_STYLE = re.compile(r"display\s*:\s*(?:block|flex|grid|list-item|table)", re.I)
@@ -46,7 +176,7 @@ _COOKIES = re.compile(
     r"(?:banner|bar|modal|popup|notice|dialog|overlay|cmp)[-_ ]?consent",
     re.I,
 )
-_COOKIE_TAGS = frozenset("aside dialog div footer form section".split())
+_COOKIE_TAGS = frozenset(["aside", "dialog", "div", "footer", "form", "section"])
 _COOKIE_SIZE = 3000  # characters; more than a banner holds, so a wrapper of the page stays
 _FILE_NAME = re.compile(
     r"\.(?:jpe?g|png|gif|webp|svg|avif|bmp|heic)\b|^(?:img|dsc|pxl|image|photo)?[-_ ]?\d+$", re.I
@@ -71,7 +201,17 @@ _TAG_END = re.compile(rf"(?:[{_SPACE}/]++|{_ATTRIBUTE})*+>")
 _ONE_ATTRIBUTE = re.compile(_ATTRIBUTE)
 _RAW = {
     name: re.compile(rf"</{name}(?=[{_SPACE}/>])", re.I)
-    for name in "script style textarea title xmp iframe noembed noframes noscript".split()
+    for name in [
+        "script",
+        "style",
+        "textarea",
+        "title",
+        "xmp",
+        "iframe",
+        "noembed",
+        "noframes",
+        "noscript",
+    ]
 }
 _COMMENT_END = re.compile(r"--!?>")
 

@@ -46,8 +46,19 @@ _DECLARED = re.compile(
 )
 # Labels that the web reads as windows-1252 (WHATWG Encoding Standard, 4.2).
 _WINDOWS_1252 = frozenset(
-    "ascii us-ascii latin1 latin-1 l1 iso-8859-1 iso8859-1 iso_8859-1 cp1252 windows-1252 "
-    "x-cp1252".split()
+    [
+        "ascii",
+        "us-ascii",
+        "latin1",
+        "latin-1",
+        "l1",
+        "iso-8859-1",
+        "iso8859-1",
+        "iso_8859-1",
+        "cp1252",
+        "windows-1252",
+        "x-cp1252",
+    ]
 )
 # Python has codecs that do not give text (hex, zip): only these families are looked up.
 _TEXT_ENCODING = re.compile(

@@ -87,7 +87,7 @@ def load(paths: tuple[Path, ...] = ()) -> Ruleset:
             path = folder / f"{kind}.toml"
             _load_kind(path, category, kind, digest, words, registry, defaults, kinds, rules)
     for path in _user_files(paths):
-        _load_user(path, digest, words, registry, defaults, kinds, rules)
+        _load_user(path, digest, words, defaults, kinds, rules)
     for name in ("cues.toml", "checklist.toml"):  # read elsewhere, but part of what is in force
         digest.update((RULES / name).read_bytes())
     final = tuple(replace(r, score=scores.get(r.id, r.score)) for r in rules.values())
@@ -240,9 +240,7 @@ def _load_kind(
     for entry in table.get("reference", []):
         _check_keys(entry, {"id", "clause"}, path, "reference")
         if entry.get("id") not in registry:
-            raise RulesetError(
-                f"{path}: reference {entry.get('id')!r} is not in references.toml"
-            )
+            raise RulesetError(f"{path}: reference {entry.get('id')!r} is not in references.toml")
         references.append(Reference(clause=entry.get("clause", ""), **registry[entry["id"]]))
     kinds[kind] = Kind(
         id=kind,
@@ -260,7 +258,6 @@ def _load_user(
     path: Path,
     digest: Any,
     words: Mapping[str, str],
-    registry: Mapping[str, dict[str, Any]],
     defaults: dict[str, tuple[tuple[str, ...], float]],
     kinds: dict[str, Kind],
     rules: dict[str, Rule],
@@ -275,9 +272,7 @@ def _load_user(
         )
     if not table.get("rule"):
         raise RulesetError(f"{path}: holds no [[rule]] table")
-    _load_rules(
-        table, path, kind, words, defaults[kinds[kind].category], rules, check=True
-    )
+    _load_rules(table, path, kind, words, defaults[kinds[kind].category], rules, check=True)
 
 
 def _load_rules(

@@ -99,7 +99,9 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         bounds = [(b["start_index"], b["end_index"]) for b in get_sentence_boundaries("en", chunk)]
     merged: list[tuple[int, int]] = []
     for a, b in bounds:
-        if merged and _BROKEN_ABBREVIATION.search(chunk, max(merged[-1][0], merged[-1][1] - 12), merged[-1][1]):
+        if merged and _BROKEN_ABBREVIATION.search(
+            chunk, max(merged[-1][0], merged[-1][1] - 12), merged[-1][1]
+        ):
             merged[-1] = (merged[-1][0], b)
         else:
             merged.append((a, b))

@@ -49,6 +49,8 @@ KINDS: dict[Category, tuple[str, ...]] = {
     ),
 }
 CATEGORY_OF: dict[str, Category] = {k: c for c, kinds in KINDS.items() for k in kinds}
+# What the models predict of a sentence, in this order.
+LABELS: tuple[str, ...] = (*CATEGORIES, *(k for c in CATEGORIES for k in KINDS[c]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +204,6 @@ class Report:
     scores: Mapping[str, float]
     checklist: tuple[ChecklistItem, ...]
     versions: Versions
-    notes: tuple[str, ...] = field(default=())  # what a reader should know, e.g. "looks non-English"
+    notes: tuple[str, ...] = field(
+        default=()
+    )  # what a reader should know, e.g. "looks non-English"

@@ -137,7 +137,8 @@ TAGS = st.sampled_from(
         r"<[^>]*>|\S+",
         "<p></p><div></div><b></b><a><br><table><td></table><ul><li><sup></sup><q><pre><select>"
         "<option><button><svg></svg><title><textarea><noscript></noscript><template><plaintext>"
-        "<script></script><frameset><math><i id=x><img alt='a b'><div hidden><a b=' \"><!-> <!-- --> "
+        "<script></script><frameset><math><i id=x><img alt='a b'><div hidden><a b=' \"><!-> "
+        "<!-- --> "
         "< &amp; &#0; ' \" >",
     )
 )

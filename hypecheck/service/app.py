@@ -40,7 +40,7 @@ class CheckRequest(BaseModel):
     include_text: bool = False
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """Becomes an RFC 9457 answer; its detail never holds the user's text."""
 
     def __init__(self, status: int, title: str, detail: str) -> None:
@@ -77,8 +77,8 @@ def create_app() -> FastAPI:
     )
     _checker("balanced", None, (), ())
 
-    @app.exception_handler(Problem)
-    def problem(_: Request, e: Problem) -> Response:
+    @app.exception_handler(ProblemError)
+    def problem(_: Request, e: ProblemError) -> Response:
         return _problem(e.status, e.title, e.detail)
 
     @app.exception_handler(RequestValidationError)
@@ -94,7 +94,7 @@ def create_app() -> FastAPI:
     def check(body: CheckRequest) -> Response:
         """Check one text: the report, under the same names as in Python."""
         if len(body.text) > MAX_CHARACTERS:
-            raise Problem(
+            raise ProblemError(
                 413,
                 "Text too long",
                 f"{len(body.text)} characters, the limit is {MAX_CHARACTERS}; split the text",
@@ -103,7 +103,7 @@ def create_app() -> FastAPI:
         try:
             checker = _checker(body.sensitivity, only, tuple(body.disable), tuple(body.allow))
         except HypeCheckError as e:
-            raise Problem(422, "Invalid option", str(e)) from None
+            raise ProblemError(422, "Invalid option", str(e)) from None
         report = checker.check(body.text, body.id)
         content = report_dict(report, include_text=body.include_text)
         if body.offset_unit == "utf16":

@@ -11,7 +11,7 @@ from typing import Any
 
 from hypecheck.checker import Checker
 from hypecheck.corpus import LabelledDocument
-from hypecheck.training.examples import units
+from hypecheck.training.splits import units
 from hypecheck.types import CATEGORIES, CATEGORY_OF, KINDS, Report
 
 _BOOTSTRAP = 300
@@ -38,7 +38,9 @@ class Count:
     @property
     def f1(self) -> float:
         """Give the harmonic mean of precision and recall."""
-        return 2 * self.tp / (2 * self.tp + self.fp + self.fn) if self.tp + self.fp + self.fn else 1.0
+        return (
+            2 * self.tp / (2 * self.tp + self.fp + self.fn) if self.tp + self.fp + self.fn else 1.0
+        )
 
 
 def wilson(k: int, n: int, z: float = 1.96) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hypecheck import features, guards
@@ -10,6 +10,7 @@ from hypecheck.checker import Checker
 from hypecheck.corpus import LabelledDocument, LabelledSentence
 from hypecheck.features import Features
 from hypecheck.normalise import normalise
+from hypecheck.training.splits import units
 from hypecheck.types import Candidate, Sentence
 
 
@@ -23,16 +24,6 @@ class Example:
     silenced: tuple[str | None, ...]
     rows: list[Features]
     words: list[str]  # of the whole document
-
-
-def units(documents: Iterable[LabelledDocument]) -> Iterator[LabelledDocument]:
-    """Give documents as the model reads them: in form ``contrast`` each line stands alone."""
-    for d in documents:
-        if d.meta.get("form") == "contrast":
-            for i, s in enumerate(d.sentences):
-                yield LabelledDocument(f"{d.id}/{i}", (s,), d.source, d.meta)
-        else:
-            yield d
 
 
 def build(documents: Iterable[LabelledDocument], checker: Checker) -> list[Example]:

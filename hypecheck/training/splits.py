@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from hypecheck.corpus import LabelledDocument
@@ -20,3 +21,13 @@ def split_of(document: LabelledDocument) -> Split:
     """Assign a document by the hash of its group: 80 % train, 10 % dev, 10 % test."""
     bucket = int(hashlib.sha256(group_of(document).encode()).hexdigest(), 16) % 10
     return "test" if bucket == 9 else "dev" if bucket == 7 else "train"
+
+
+def units(documents: Iterable[LabelledDocument]) -> Iterator[LabelledDocument]:
+    """Give documents as the model reads them: in form ``contrast`` each line stands alone."""
+    for d in documents:
+        if d.meta.get("form") == "contrast":
+            for i, s in enumerate(d.sentences):
+                yield LabelledDocument(f"{d.id}/{i}", (s,), d.source, d.meta)
+        else:
+            yield d

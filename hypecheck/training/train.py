@@ -1,7 +1,7 @@
-"""Rebuild the rules' scores and the linear model from the labelled corpus.
+"""Rebuild the rules' scores and the model from the labelled corpus.
 
-Fitted on train, calibrated on dev (thresholds too), then refitted on both; the test split is
-only measured, by :mod:`hypecheck.training.evaluate`, through the same ``Checker`` as users run.
+Fitted on train; weighing, calibration, gate and thresholds on dev; the test split is only measured,
+by :mod:`hypecheck.training.evaluate`, through the same ``Checker`` as users run.
 """
 
 from __future__ import annotations
@@ -23,20 +23,24 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from hypecheck import corpus, features, ruleset
+from hypecheck.artefact import FORMAT
 from hypecheck.checker import VERSION, Checker
 from hypecheck.corpus import LabelledDocument
 from hypecheck.features import GROUPS, SCALE
-from hypecheck.model import FORMAT, LABELS, Model, load
+from hypecheck.model import load
 from hypecheck.training.evaluate import evaluate
 from hypecheck.training.examples import Example, build
 from hypecheck.training.splits import split_of
-from hypecheck.types import CATEGORIES, CATEGORY_OF, SENSITIVITIES, Sensitivity
+from hypecheck.types import CATEGORIES, CATEGORY_OF, LABELS, SENSITIVITIES, Sensitivity
 
 # A feature must stand in this many training sentences.
 MIN_COUNT = {"words": 2, "chars": 3, "before": 3, "after": 3, "document": 3, "signals": 2}
 C = 10.0  # inverse regularisation; chosen on dev (models/README.md)
 KEEP = 140_000  # features that ship: those with the largest weights
-PRECISION: dict[Sensitivity, float] = {"strict": 0.95, "balanced": 0.85, "broad": 0.0}
+LOST = 0.005  # of what the broad setting flags, the share that the gate may keep back
+# Precision to reach on dev; a little above what is promised, as dev is small.
+PRECISION: dict[Sensitivity, float] = {"strict": 0.955, "balanced": 0.87, "broad": 0.0}
+_SUFFIX = {"fast": "/fast", "default": ""}
 PROBE = (
     "Our stem cells cure arthritis, guaranteed.",
     "Only 3 spots left: book before Friday and get 50% off!",
@@ -161,20 +165,42 @@ def fit(x: Matrix, y: NDArray[np.int8]) -> tuple[NDArray[np.float64], NDArray[np
         m.fit(scaled, y[:, k])
         return m.coef_[0] * idf, float(m.intercept_[0])
 
-    fitted = joblib.Parallel(n_jobs=2, prefer="threads")(joblib.delayed(one)(k) for k in range(len(LABELS)))
+    fitted = joblib.Parallel(n_jobs=2, prefer="threads")(
+        joblib.delayed(one)(k) for k in range(len(LABELS))
+    )
     return np.stack([w for w, _ in fitted], axis=1), np.asarray([b for _, b in fitted])
 
 
-def calibrate(z: NDArray[np.float64], y: NDArray[np.int8]) -> NDArray[np.float64]:
-    """Platt's scaling on dev: slope and offset for each label, (n_labels, 2)."""
-    out = []
-    for k in range(z.shape[1]):
+def stack(
+    linear: NDArray[np.float64], deep: NDArray[np.float64] | None, y: NDArray[np.int8]
+) -> NDArray[np.float64]:
+    """Weigh and calibrate margins on dev by a logistic regression for each label (Platt).
+
+    Returns:
+        (n_labels, 3): weight of the linear margin, of the transformer's, offset.
+    """
+    out = np.zeros((y.shape[1], 3))
+    for k in range(y.shape[1]):
         if y[:, k].sum() < 5:
-            out.append((1.0, 0.0))
+            out[k] = (0.5, 0.5, 0.0) if deep is not None else (1.0, 0.0, 0.0)
             continue
-        m = LogisticRegression(C=1e6).fit(z[:, k : k + 1], y[:, k])
-        out.append((float(m.coef_[0, 0]), float(m.intercept_[0])))
-    return np.asarray(out)
+        parts = [linear[:, k]] if deep is None else [linear[:, k], deep[:, k]]
+        m = LogisticRegression(C=1.0).fit(np.stack(parts, axis=1), y[:, k])
+        out[k] = (m.coef_[0, 0], m.coef_[0, 1] if deep is not None else 0.0, m.intercept_[0])
+    return out
+
+
+def gate(fast: NDArray[np.float64], full: NDArray[np.float64], bar: Sequence[float]) -> list[float]:
+    """Give, by category, the fast tier's probability below which a sentence counts as clear.
+
+    Of the sentences that both halves together would flag at the broad setting at most
+    :data:`LOST` may lie below it.
+    """
+    out = []
+    for k in range(len(CATEGORIES)):
+        flagged = fast[full[:, k] >= bar[k], k]
+        out.append(float(np.quantile(flagged, LOST)) if len(flagged) else 0.0)
+    return out
 
 
 def threshold(p: NDArray[np.float64], y: NDArray[np.int8], precision: float) -> float:
@@ -224,13 +250,23 @@ def corpus_hash(paths: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def train(data: Path, out: Path, log: Log, *, scores: bool = True) -> dict[str, Any]:
+def train(
+    data: Path,
+    out: Path,
+    log: Log,
+    *,
+    base: Path | None = None,
+    network: Path | None = None,
+    scores: bool = True,
+) -> dict[str, Any]:
     """Rebuild everything from ``data`` into ``out``; give the manifest.
 
     Args:
         data: folder of labelled files in the guide's markup.
         out: the model's folder, ``models/<version>``; made if missing.
         log: gets one line a step.
+        base: folder of the transformer's base weights; without it the linear half is built alone.
+        network: a fine-tuned network saved before, taken instead of fine-tuning again.
         scores: also rewrite the rules' measured scores.
     """
     documents = corpus.read([data])
@@ -245,47 +281,81 @@ def train(data: Path, out: Path, log: Log, *, scores: bool = True) -> dict[str, 
         ruleset.load.cache_clear()
         checker = Checker(model=None)
     held = build(parts["dev"], checker)
-    log("features")
     index = vocabulary(fitting)
     x, (y, sure) = matrix(fitting, index), targets(fitting)
-    log(f"fitting {len(LABELS)} labels on {int(sure.sum())} sentences, {x.shape[1]} features")
-    weights, bias = fit(x[sure], y[sure])
-    x_dev, (y_dev, sure_dev) = matrix(held, index), targets(held)
-    z = x_dev @ weights + bias
-    calibration = calibrate(z[sure_dev], y_dev[sure_dev])
-    p = 1 / (1 + np.exp(-(z * calibration[:, 0] + calibration[:, 1])))
-    thresholds = {
-        s: {
-            c: threshold(p[sure_dev, k], y_dev[sure_dev, k], PRECISION[s])
-            for k, c in enumerate(CATEGORIES)
-        }
-        for s in SENSITIVITIES
-    }
-    document = documents_fit(held, p[:, : len(CATEGORIES)])
-    log(f"thresholds {thresholds}")
-    both = fitting + held
-    index = vocabulary(both)
-    x, (y, sure) = matrix(both, index), targets(both)
+    log(f"linear: {len(LABELS)} labels, {int(sure.sum())} sentences, {x.shape[1]} features")
     weights, bias = fit(x[sure], y[sure])
     n = len(CATEGORIES)
     size = np.abs(weights[:, :n]).max(axis=1) + 0.3 * np.abs(weights[:, n:]).max(axis=1)
     keep = np.sort(np.argsort(-size, kind="stable")[:KEEP])
     names = list(index)
-    artefact = {
-        "vocabulary": "\n".join(names[i] for i in keep),
-        "weights": weights[keep].astype(np.float16),
-        "bias": bias.astype(np.float32),
-        "calibration": calibration,
-        "document": document,
+    weights = weights[keep].astype(np.float16)
+    x_dev, (y_dev, sure_dev) = matrix(held, index)[:, keep], targets(held)
+    z = x_dev @ weights.astype(np.float32) + bias
+    artefact: dict[str, Any] = {
+        "linear": {
+            "vocabulary": "\n".join(names[i] for i in keep),
+            "weights": weights,
+            "bias": bias.astype(np.float32),
+        },
         "rules": sorted(r.id for r in checker.ruleset.rules),
     }
-    log(f"refitted on {int(sure.sum())} sentences; {len(keep)} features kept")
-    return _write(artefact, thresholds, data, out, checker, parts, log)
+    files: dict[str, bytes] = {}
+    z_deep = None
+    if base is not None:
+        from hypecheck.training import deep, export
+
+        net, pieces = deep.network(parts["train"], base, network, log)
+        artefact["deep"] = export.heads(net, pieces)
+        files["deep.onnx"] = export.to_onnx(net)
+        z_deep = _deep_margins(artefact["deep"], files["deep.onnx"], parts["dev"])
+        log(f"transformer: {len(files['deep.onnx'])} bytes, {len(pieces)} word pieces")
+    artefact["tiers"] = {}
+    thresholds: dict[str, Any] = {}
+    chances = {}
+    for tier, extra in (("fast", None), ("default", z_deep)):
+        weighing = stack(z[sure_dev], None if extra is None else extra[sure_dev], y_dev[sure_dev])
+        margin = z * weighing[:, 0] + weighing[:, 2]
+        if extra is not None:
+            margin = margin + extra * weighing[:, 1]
+        p = chances[tier] = 1 / (1 + np.exp(-margin))
+        thresholds[tier] = {
+            s: {
+                c: threshold(p[sure_dev, k], y_dev[sure_dev, k], PRECISION[s])
+                for k, c in enumerate(CATEGORIES)
+            }
+            for s in SENSITIVITIES
+        }
+        artefact["tiers"][tier] = {"stack": weighing, "document": documents_fit(held, p[:, :n])}
+        log(f"{tier}: thresholds {thresholds[tier]}")
+    if z_deep is not None:
+        bar = [thresholds["default"]["broad"][c] for c in CATEGORIES]
+        artefact["gate"] = gate(chances["fast"], chances["default"], bar)
+        open_ = (chances["fast"][:, :n] >= artefact["gate"]).any(axis=1).mean()
+        log(f"gate {artefact['gate']}: {open_:.0%} of the sentences are left open")
+    return _write(artefact, files, thresholds, data, out, checker, parts, log)
+
+
+def _deep_margins(
+    heads: dict[str, Any], graph: bytes, documents: Sequence[LabelledDocument]
+) -> NDArray[np.float64]:
+    """Read every sentence with the quantised network, as at run time; (n_sentences, n_labels)."""
+    from hypecheck.deep import Deep
+    from hypecheck.normalise import normalise
+    from hypecheck.training.splits import units
+
+    jobs = []
+    for d in units(documents):
+        sentences = [normalise(s.text).text for s in d.sentences]
+        jobs.append((sentences, [True] * len(sentences)))
+    readings = Deep(heads, graph).read(jobs)
+    return np.stack([r[i].logits for r in readings for i in sorted(r)]).astype(np.float64)
 
 
 def _write(
     artefact: dict[str, Any],
-    thresholds: dict[Sensitivity, dict[str, float]],
+    files: dict[str, bytes],
+    thresholds: dict[str, Any],
     data: Path,
     out: Path,
     checker: Checker,
@@ -295,14 +365,16 @@ def _write(
     out.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     joblib.dump(artefact, buffer, compress=("zlib", 6))
-    raw = buffer.getvalue()
-    (out / "model.joblib").write_bytes(raw)
+    files = {"model.joblib": buffer.getvalue(), **files}
+    for name, raw in files.items():
+        (out / name).write_bytes(raw)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "version": out.name,
         "labels": list(LABELS),
         "files": {
-            "model.joblib": {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
+            name: {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
+            for name, raw in files.items()
         },
         "ruleset": checker.ruleset.hash,
         "thresholds": thresholds,
@@ -320,15 +392,22 @@ def _write(
         "probe": [],
     }
     path = out / "manifest.json"
-    path.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-    load.cache_clear()
-    model: Model = load(str(out.resolve()))
-    manifest["probe"] = [{"text": t, "scores": model.probe(t)} for t in PROBE]
-    path.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-    load.cache_clear()
-    for split in ("dev", "test"):
-        result = evaluate(parts[split], Checker(model=str(out.resolve())))
-        manifest.setdefault("metrics", {})[split] = result.summary()
-        log(f"{split}\n{result.table()}")
-    path.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+    folder = str(out.resolve())
+
+    def save() -> None:
+        path.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+        load.cache_clear()
+
+    save()
+    models = {tier: load(folder + suffix) for tier, suffix in _SUFFIX.items()}
+    manifest["probe"] = [
+        {"text": t, **{tier: m.probe(t) for tier, m in models.items()}} for t in PROBE
+    ]
+    save()
+    for tier, suffix in _SUFFIX.items():
+        for split in ("dev", "test"):
+            result = evaluate(parts[split], Checker(model=folder + suffix))
+            manifest.setdefault("metrics", {}).setdefault(tier, {})[split] = result.summary()
+            log(f"{tier} tier, {split}\n{result.table()}\n")
+    save()
     return manifest

@@ -1,0 +1,120 @@
+"""The linear half of the model: margins of sentences from named features, and their attribution.
+
+Weights come from scikit-learn, exported to flat arrays; see :mod:`hypecheck.features` for what a
+feature is. NumPy is imported when a model is loaded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hypecheck import features
+from hypecheck.features import SCALE, Features
+from hypecheck.types import LABELS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats: TypeAlias = NDArray[np.float32]
+
+PREFIX = {"words": "w", "chars": "c", "before": "<", "after": ">", "document": "d", "signals": "s"}
+
+
+class Linear:
+    """Sums weights over a sentence's features.
+
+    Args:
+        data: ``vocabulary`` (names joined by newlines), ``weights`` (n_features, n_labels),
+            ``bias`` (n_labels,).
+
+    Raises:
+        ValueError: the arrays do not fit each other.
+    """
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        import numpy as np
+
+        self._np = np
+        names = data["vocabulary"].split("\n")
+        weights = np.asarray(data["weights"], dtype=np.float32)
+        if weights.shape != (len(names), len(LABELS)):
+            raise ValueError("the linear weights do not fit their vocabulary")
+        # The last row is zero: what an unknown feature points to.
+        self._weights = np.vstack([weights, np.zeros((1, len(LABELS)), dtype=np.float32)])
+        self._unknown = len(names)
+        self._index: dict[str, int] = dict(zip(names, range(len(names)), strict=True))
+        self._bias = np.asarray(data["bias"], dtype=np.float32)
+        self._chars = lru_cache(maxsize=65536)(self._char_row)
+
+    def margins(self, rows: Sequence[Features], document: Sequence[str]) -> Floats:
+        """Give the uncalibrated margins of one document, shape (n_sentences, n_labels)."""
+        np = self._np
+        shared = self._bias + self._group("document", document)
+        out: Floats = np.empty((len(rows), len(LABELS)), dtype=np.float32)
+        for i, f in enumerate(rows):
+            out[i] = (
+                shared
+                + self._group("words", f.words)
+                + self._group("before", f.before)
+                + self._group("after", f.after)
+                + self._group("signals", f.signals)
+                + self._char_group(f.tokens)
+            )
+        return out
+
+    def _group(self, group: str, names: Sequence[str]) -> Floats:
+        index, unknown, prefix = self._index, self._unknown, PREFIX[group]
+        rows = [index.get(prefix + n, unknown) for n in names]
+        scale = SCALE[group] / math.sqrt(max(len(rows), 1))
+        total: Floats = self._weights[rows].sum(axis=0)
+        total *= self._np.float32(scale)
+        return total
+
+    def _char_row(self, token: str) -> tuple[Floats, int]:
+        grams = features.char_ngrams(token)
+        index, unknown = self._index, self._unknown
+        rows = [index.get("c" + g, unknown) for g in grams]
+        row: Floats = self._weights[rows].sum(axis=0)
+        return row, len(grams)
+
+    def _char_group(self, tokens: Sequence[str]) -> Floats:
+        np = self._np
+        total: Floats = np.zeros(len(LABELS), dtype=np.float32)
+        size = 0
+        for t in dict.fromkeys(tokens):
+            row, n = self._chars(t)
+            total += row
+            size += n
+        total *= np.float32(SCALE["chars"] / math.sqrt(max(size, 1)))
+        return total
+
+    def attribute(self, body: str, label: str) -> list[float]:
+        """Give the weight that each white-space word of ``body`` carries towards ``label``.
+
+        Only the sentence's own words and characters count, neighbours and document do not.
+        """
+        k = LABELS.index(label)
+        spans: list[tuple[int, int]] = []
+        flat: list[str] = []
+        for word in body.split():
+            tokens = features.tokenize(word)
+            spans.append((len(flat), len(flat) + len(tokens)))
+            flat += tokens
+        weight = [0.0] * len(flat)
+        column = self._weights[:, k]
+        index, unknown = self._index, self._unknown
+        grams = max(len(features.ngrams(flat, 3)), 1)
+        scale = SCALE["words"] / math.sqrt(grams)
+        for n in (1, 2, 3):
+            for i in range(len(flat) - n + 1):
+                row = index.get("w" + " ".join(flat[i : i + n]), unknown)
+                for j in range(i, i + n):
+                    weight[j] += float(column[row]) * scale / n
+        size = max(sum(self._chars(t)[1] for t in set(flat)), 1)
+        for j, t in enumerate(flat):
+            weight[j] += float(self._chars(t)[0][k]) * SCALE["chars"] / math.sqrt(size)
+        return [sum(weight[a:b]) for a, b in spans]

@@ -1,0 +1,47 @@
+"""A document's sentences to the windows that the transformer reads: the same cut in training.
+
+A window is ``[CLS] sentence [SEP] sentence [SEP] …``, at most :data:`BUDGET` tokens. Windows behind
+the first begin with the document's opening and the sentence before, as context that is not scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BUDGET = 256  # tokens of a window
+LONGEST = 96  # tokens of a sentence that are read
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Indices of sentences: those read for context, then those that are scored."""
+
+    context: tuple[int, ...]
+    scored: tuple[int, ...]
+
+    @property
+    def sentences(self) -> tuple[int, ...]:
+        """Give all sentences of the window, in reading order."""
+        return self.context + self.scored
+
+
+def windows(lengths: Sequence[int]) -> list[Window]:
+    """Cut a document whose sentences have so many tokens (each at most ``LONGEST``)."""
+    out: list[Window] = []
+    context: tuple[int, ...] = ()
+    scored: list[int] = []
+    used = 1
+    for i, n in enumerate(lengths):
+        if scored and used + n + 1 > BUDGET:
+            out.append(Window(context, tuple(scored)))
+            context = tuple(dict.fromkeys((0, i - 1)))
+            used = 1 + sum(lengths[k] + 1 for k in context)
+            if used + n + 1 > BUDGET:
+                context, used = (), 1
+            scored = []
+        scored.append(i)
+        used += n + 1
+    if scored:
+        out.append(Window(context, tuple(scored)))
+    return out
