@@ -93,8 +93,7 @@ class _Page:
             end = max(end, report.sentences[index].end)
         before = after = ""
         if end - start > _LONG:
-            near = max(start, min(f.start for f in findings) - _AROUND)
-            far = min(end, max(f.end for f in findings) + _AROUND)
+            near, far = self._around(report.text, start, end, findings)
             before, after = ("… " if near > start else ""), (" …" if far < end else "")
             start, end = near, far
         out = self._text(before)
@@ -109,6 +108,17 @@ class _Page:
                 out.append(f"{'»' if a in opens else ''}{piece}{'«' if b in closes else ''}")
         out.append(after)
         self._write(out, "┃ ", "┃ ")
+
+    @staticmethod
+    def _around(text: str, start: int, end: int, findings: Sequence[Finding]) -> tuple[int, int]:
+        """Give the part of a long sentence that holds its findings, cut between words."""
+        first = min(f.start for f in findings)
+        last = max(f.end for f in findings)
+        near, far = first - _AROUND, last + _AROUND
+        near = start if near <= start else max(text.find(" ", near, first) + 1, near)
+        if far < end and (space := text.rfind(" ", last, far)) > 0:
+            far = space
+        return near, min(far, end)
 
     def _finding(self, f: Finding, *, quoted: bool) -> None:
         title = self._text("● ", _STYLES[f.category].replace("underline ", ""))

@@ -48,6 +48,7 @@ class Settings:
     dropout: float = 0.1
     category_weight: float = 2.0
     decay: float = 0.01
+    layers: int = 6  # of the base's six, evenly chosen
     seed: int = 0
 
 
@@ -188,8 +189,8 @@ class Network(nn.Module):
         return self.head(both), self.token_head(self.dropout(hidden))
 
 
-def load_base(folder: Path, keep: Sequence[int]) -> BertModel:
-    """Give the base encoder with the pruned vocabulary."""
+def load_base(folder: Path, keep: Sequence[int], layers: int = 6) -> BertModel:
+    """Give the base encoder with the pruned vocabulary and so many of its layers."""
     from safetensors.torch import load
 
     weights = load(verify_base(folder))
@@ -202,6 +203,9 @@ def load_base(folder: Path, keep: Sequence[int]) -> BertModel:
     missing, _ = model.load_state_dict(weights, strict=False)
     if [m for m in missing if "position_ids" not in m]:
         raise ValueError(f"{folder}: weights missing: {missing}")
+    stack = model.encoder.layer
+    chosen = [round(i * len(stack) / layers) for i in range(layers)]
+    model.encoder.layer = nn.ModuleList(stack[i] for i in chosen)
     return model
 
 
@@ -367,12 +371,12 @@ def network(
     vocabulary = [pieces[i] for i in keep]
     settings = settings or Settings()
     if saved is not None:
-        net = Network(load_base(base, keep), settings.dropout)
+        net = Network(load_base(base, keep, settings.layers), settings.dropout)
         net.load_state_dict(torch.load(saved, map_location="cpu", weights_only=True))
         return net.eval(), vocabulary
     tokenizer = build_tokenizer(vocabulary)
     specials = (vocabulary.index(CLS), vocabulary.index(SEP))
-    encoder = load_base(base, keep)
+    encoder = load_base(base, keep, settings.layers)
     net = fine_tune(
         lambda: copy.deepcopy(encoder),
         prepare(documents, tokenizer),

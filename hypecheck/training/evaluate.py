@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,37 @@ class Error:
     detail: str
 
 
+_AD = re.compile(
+    r"\b(?:ad|ads|sms|caption|post|tweet|flyer|banner|teaser|spot|push|billboard|e-?mail|mailer"
+    r"|poster|coupon|deal|broadcast|radio|tv|mail|message|text|reel|story|listing|notification"
+    r"|whatsapp|facebook|instagram|tiktok|google|leaflet|voucher|pop-?up)\b",
+    re.I,
+)
+_PAGE = re.compile(
+    r"\b(?:clinic|page|blog|faq|landing|website|site|practice|spa|brochure|shop|testimonial"
+    r"|advertorial|price|menu|product)",
+    re.I,
+)
+_SOBER = re.compile(
+    r"\b(?:news|hospital|regulator|abstract|consent|encyclop|charity|guide|health service|review"
+    r"|journal|public|warning|forum|explainer|trial|report|honest|information|newspaper|magazine)",
+    re.I,
+)
+GENRES = ("ad", "page", "sober or other", "contrast")
+
+
+def genre(document: LabelledDocument) -> str:
+    """Sort a text by its ``form`` into one of :data:`GENRES`."""
+    form = document.meta.get("form", "")
+    if form == "contrast":
+        return "contrast"
+    if _SOBER.search(form):
+        return "sober or other"
+    if _AD.search(form):
+        return "ad"
+    return "page" if _PAGE.search(form) else "sober or other"
+
+
 @dataclass
 class Result:
     """What :func:`evaluate` measured."""
@@ -92,6 +124,7 @@ class Result:
     documents: int
     sentences: int
     per_document: list[_Tally]
+    genres: list[str]  # beside ``per_document``
     kinds: _Tally
     confusion: Counter[tuple[str, str]]
     overlaps: list[float]  # character IoU of found and labelled spans, per right flag
@@ -105,6 +138,26 @@ class Result:
         for t in self.per_document:
             total.plus(t)
         return total.count(category)
+
+    def by_genre(self) -> dict[str, dict[str, Any]]:
+        """Give, for each genre, its size, its clean share and each category's counts."""
+        out: dict[str, dict[str, Any]] = {}
+        for name in GENRES:
+            total = _Tally()
+            rows = [t for t, g in zip(self.per_document, self.genres, strict=True) if g == name]
+            for t in rows:
+                total.plus(t)
+            counts = {c: total.count(c) for c in CATEGORIES}
+            if rows:
+                out[name] = {
+                    "documents": len(rows),
+                    "macro_f1": sum(n.f1 for n in counts.values()) / len(counts),
+                    **{
+                        c: {"precision": n.precision, "recall": n.recall, "labelled": n.tp + n.fn}
+                        for c, n in counts.items()
+                    },
+                }
+        return out
 
     @property
     def macro_f1(self) -> float:
@@ -138,6 +191,7 @@ class Result:
             "span_iou_at_least_half": round(self.span_share, 4),
             "categories": {},
             "kinds": {},
+            "genres": self.by_genre(),
         }
         for c in CATEGORIES:
             n = self.category(c)
@@ -194,6 +248,15 @@ class Result:
                     f"  labelled {n.tp + n.fn}, flagged {n.tp + n.fp}"
                 )
         lines.append("")
+        for name, row in self.by_genre().items():
+            cells = "  ".join(
+                f"{c} {row[c]['precision']:.2f}/{row[c]['recall']:.2f}" for c in CATEGORIES
+            )
+            lines.append(
+                f"  {name:16}{row['documents']:>5} documents  macro F1 {row['macro_f1']:.3f}"
+                f"  precision/recall: {cells}"
+            )
+        lines.append("")
         low, high = wilson(self.clean_flagged, self.clean)
         lines.append(
             f"clean documents flagged: {self.clean_flagged} of {self.clean}"
@@ -221,7 +284,7 @@ def evaluate(documents: Iterable[LabelledDocument], checker: Checker) -> Result:
     out, on both sides.
     """
     labelled = list(units(documents))
-    result = Result(len(labelled), 0, [], _Tally(), Counter(), [], 0, 0, [])
+    result = Result(len(labelled), 0, [], [], _Tally(), Counter(), [], 0, 0, [])
     reports = checker.check_many((d.id, d.text) for d in labelled)
     for d, report in zip(labelled, reports, strict=True):
         found = _by_line(d, report)
@@ -236,6 +299,7 @@ def evaluate(documents: Iterable[LabelledDocument], checker: Checker) -> Result:
             result.kinds.add(s.kinds, kinds)
             _compare(result, d, i, found[i])
         result.per_document.append(tally)
+        result.genres.append(genre(d))
         if not any(s.flags or s.unsure for s in d.sentences):
             result.clean += 1
             result.clean_flagged += bool(report.findings)

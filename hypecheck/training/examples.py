@@ -20,6 +20,8 @@ class Example:
 
     document: LabelledDocument
     sentences: tuple[LabelledSentence, ...]
+    text: str  # normalised
+    spans: tuple[Sentence, ...]  # in ``text``, one a labelled sentence
     candidates: tuple[Candidate, ...]
     silenced: tuple[str | None, ...]
     rows: list[Features]
@@ -42,5 +44,7 @@ def build(documents: Iterable[LabelledDocument], checker: Checker) -> list[Examp
         verdicts = guards.judge(text, spans, found, [unless[c.rule or ""] for c in found])
         silenced = [v.guard if v else None for v in verdicts]
         rows, words = features.extract(text, spans, found, silenced)
-        out.append(Example(d, d.sentences, tuple(found), tuple(silenced), rows, words))
+        out.append(
+            Example(d, d.sentences, text, tuple(spans), tuple(found), tuple(silenced), rows, words)
+        )
     return out

@@ -10,37 +10,32 @@ import hashlib
 import io
 import json
 import platform
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
-import scipy.sparse
 import sklearn
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
-from hypecheck import corpus, features, ruleset
+from hypecheck import corpus, ruleset
 from hypecheck.artefact import FORMAT
 from hypecheck.checker import VERSION, Checker
 from hypecheck.corpus import LabelledDocument
-from hypecheck.features import GROUPS, SCALE
-from hypecheck.model import load
+from hypecheck.model import Request, load
+from hypecheck.training import behaviour, card
+from hypecheck.training.calibrate import documents_fit, gate, stack, threshold
 from hypecheck.training.evaluate import evaluate
-from hypecheck.training.examples import Example, build
+from hypecheck.training.examples import build
+from hypecheck.training.linear import fit, matrix, targets, vocabulary
+from hypecheck.training.rule_scores import score_rules, write_scores
 from hypecheck.training.splits import split_of
-from hypecheck.types import CATEGORIES, CATEGORY_OF, LABELS, SENSITIVITIES, Sensitivity
+from hypecheck.types import CATEGORIES, LABELS, SENSITIVITIES, Sensitivity
 
-# A feature must stand in this many training sentences.
-MIN_COUNT = {"words": 2, "chars": 3, "before": 3, "after": 3, "document": 3, "signals": 2}
-C = 10.0  # inverse regularisation; chosen on dev (models/README.md)
 KEEP = 140_000  # features that ship: those with the largest weights
-LOST = 0.005  # of what the broad setting flags, the share that the gate may keep back
 # Precision to reach on dev; a little above what is promised, as dev is small.
 PRECISION: dict[Sensitivity, float] = {"strict": 0.955, "balanced": 0.87, "broad": 0.0}
-_SUFFIX = {"fast": "/fast", "default": ""}
 PROBE = (
     "Our stem cells cure arthritis, guaranteed.",
     "Only 3 spots left: book before Friday and get 50% off!",
@@ -48,198 +43,8 @@ PROBE = (
     "Be wary of clinics that promise a guaranteed cure.",
     "The clinic is open from nine to five on weekdays.",
 )
-_PREFIX = {"words": "w", "chars": "c", "before": "<", "after": ">", "document": "d", "signals": "s"}
-Matrix = Any  # scipy.sparse.csr_matrix; SciPy ships no stubs
+_SUFFIX = {"fast": "/fast", "default": ""}
 Log = Callable[[str], None]
-
-
-def score_rules(examples: Sequence[Example], checker: Checker) -> dict[str, float]:
-    """Measure each rule: the share of its unsilenced hits whose sentence carries its category.
-
-    Smoothed towards its kind's mean with five pseudo-hits, so that rare rules stay modest.
-    """
-    hits: Counter[str] = Counter()
-    right: Counter[str] = Counter()
-    for e in examples:
-        for c, guard in zip(e.candidates, e.silenced, strict=True):
-            s = e.sentences[c.sentence]
-            if guard is None and not s.unsure and c.rule:
-                hits[c.rule] += 1
-                right[c.rule] += CATEGORY_OF[c.kind] in s.categories
-    by_kind: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for r in checker.ruleset.rules:
-        by_kind[r.kind][0] += hits[r.id]
-        by_kind[r.kind][1] += right[r.id]
-    out = {}
-    for r in checker.ruleset.rules:
-        n, k = by_kind[r.kind]
-        prior = (k + 3) / (n + 5)
-        out[r.id] = round((right[r.id] + 5 * prior) / (hits[r.id] + 5), 3)
-    return out
-
-
-def write_scores(scores: dict[str, float], path: Path) -> None:
-    """Write ``rules/scores.toml``."""
-    lines = [
-        "# Written by `hypecheck train`: the share of each rule's hits, after the guards, that",
-        "# careful readers flagged in its category (training split, smoothed).",
-        "",
-        "[precision]",
-        *(f'"{k}" = {v}' for k, v in sorted(scores.items())),
-    ]
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def _named(e: Example) -> Iterator[dict[str, list[str]]]:
-    for f in e.rows:
-        chars = [g for t in dict.fromkeys(f.tokens) for g in features.char_ngrams(t)]
-        yield {
-            "words": list(f.words),
-            "chars": chars,
-            "before": list(f.before),
-            "after": list(f.after),
-            "document": e.words,
-            "signals": list(f.signals),
-        }
-
-
-def vocabulary(examples: Sequence[Example]) -> dict[str, int]:
-    """Give the features that are frequent enough, each with its column."""
-    counts: dict[str, Counter[str]] = {g: Counter() for g in GROUPS}
-    for e in examples:
-        for named in _named(e):
-            for group, names in named.items():
-                counts[group].update(set(names) if group == "chars" else names)
-    names = [
-        _PREFIX[g] + n for g in GROUPS for n, k in sorted(counts[g].items()) if k >= MIN_COUNT[g]
-    ]
-    return {n: i for i, n in enumerate(names)}
-
-
-def matrix(examples: Sequence[Example], index: dict[str, int]) -> Matrix:
-    """Give the features, (n_sentences, n_features) CSR float32, valued as at run time."""
-    columns: list[int] = []
-    values: list[float] = []
-    ends = [0]
-    for e in examples:
-        for named in _named(e):
-            for group, names in named.items():
-                value = SCALE[group] / np.sqrt(max(len(names), 1))
-                prefix = _PREFIX[group]
-                for n in names:
-                    column = index.get(prefix + n)
-                    if column is not None:
-                        columns.append(column)
-                        values.append(value)
-            ends.append(len(columns))
-    x = scipy.sparse.csr_matrix(
-        (np.asarray(values, np.float32), np.asarray(columns, np.int32), np.asarray(ends)),
-        shape=(len(ends) - 1, len(index)),
-    )
-    x.sum_duplicates()
-    return x
-
-
-def targets(examples: Sequence[Example]) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-    """Give the labels, (n_sentences, n_labels) in {0, 1}, and which sentences count."""
-    y = [
-        [label in s.categories or label in s.kinds for label in LABELS]
-        for e in examples
-        for s in e.sentences
-    ]
-    sure = [not s.unsure for e in examples for s in e.sentences]
-    return np.asarray(y, np.int8), np.asarray(sure)
-
-
-def fit(x: Matrix, y: NDArray[np.int8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit one logistic regression a label; weights (n_features, n_labels) and biases."""
-    # Rare features are shrunk more than frequent ones: idf as in TF-IDF, folded into the weights.
-    count = np.asarray((x > 0).sum(axis=0)).ravel()
-    idf = np.log((x.shape[0] + 1) / (count + 1)) + 1
-    idf /= idf.mean()
-    scaled = (x @ scipy.sparse.diags(idf.astype(np.float32))).tocsr()
-    scaled.sort_indices()
-
-    def one(k: int) -> tuple[NDArray[np.float64], float]:
-        m = LogisticRegression(C=C, solver="liblinear", random_state=0, tol=1e-3)
-        m.fit(scaled, y[:, k])
-        return m.coef_[0] * idf, float(m.intercept_[0])
-
-    fitted = joblib.Parallel(n_jobs=2, prefer="threads")(
-        joblib.delayed(one)(k) for k in range(len(LABELS))
-    )
-    return np.stack([w for w, _ in fitted], axis=1), np.asarray([b for _, b in fitted])
-
-
-def stack(
-    linear: NDArray[np.float64], deep: NDArray[np.float64] | None, y: NDArray[np.int8]
-) -> NDArray[np.float64]:
-    """Weigh and calibrate margins on dev by a logistic regression for each label (Platt).
-
-    Returns:
-        (n_labels, 3): weight of the linear margin, of the transformer's, offset.
-    """
-    out = np.zeros((y.shape[1], 3))
-    for k in range(y.shape[1]):
-        if y[:, k].sum() < 5:
-            out[k] = (0.5, 0.5, 0.0) if deep is not None else (1.0, 0.0, 0.0)
-            continue
-        parts = [linear[:, k]] if deep is None else [linear[:, k], deep[:, k]]
-        m = LogisticRegression(C=1.0).fit(np.stack(parts, axis=1), y[:, k])
-        out[k] = (m.coef_[0, 0], m.coef_[0, 1] if deep is not None else 0.0, m.intercept_[0])
-    return out
-
-
-def gate(fast: NDArray[np.float64], full: NDArray[np.float64], bar: Sequence[float]) -> list[float]:
-    """Give, by category, the fast tier's probability below which a sentence counts as clear.
-
-    Of the sentences that both halves together would flag at the broad setting at most
-    :data:`LOST` may lie below it.
-    """
-    out = []
-    for k in range(len(CATEGORIES)):
-        flagged = fast[full[:, k] >= bar[k], k]
-        out.append(float(np.quantile(flagged, LOST)) if len(flagged) else 0.0)
-    return out
-
-
-def threshold(p: NDArray[np.float64], y: NDArray[np.int8], precision: float) -> float:
-    """Give the threshold with the best F1 among those that reach ``precision``.
-
-    Precision is read off a window that ends at the threshold, so that one lucky run at the top
-    does not count; without any such threshold the one of highest precision is taken.
-    """
-    order = np.argsort(-p, kind="stable")
-    hit = np.cumsum(y[order])
-    n = np.arange(1, len(order) + 1)
-    prec = hit / n
-    f1 = 2 * hit / (n + y.sum())
-    enough = n >= 20
-    good = np.flatnonzero((prec >= precision) & enough)
-    if not len(good):
-        best = int(np.argmax(np.where(enough, prec, 0)))
-    else:
-        best = int(good[np.argmax(f1[good])])
-    return float(round(p[order[best]], 4))
-
-
-def documents_fit(
-    examples: Sequence[Example], p: NDArray[np.float64]
-) -> dict[str, tuple[float, float, float]]:
-    """Fit each category's document score on dev: top sentence and the rest to "any flag"."""
-    out: dict[str, tuple[float, float, float]] = {}
-    for k, c in enumerate(CATEGORIES):
-        rows, flags = [], []
-        position = 0
-        for e in examples:
-            part = np.sort(p[position : position + len(e.sentences), k])[::-1]
-            position += len(e.sentences)
-            top = min(max(float(part[0]), 1e-6), 1 - 1e-6)
-            rows.append((np.log(top / (1 - top)), np.log1p(part[1:].sum())))
-            flags.append(any(c in s.categories for s in e.sentences))
-        m = LogisticRegression(C=10.0).fit(np.asarray(rows), np.asarray(flags))
-        out[c] = (float(m.coef_[0, 0]), float(m.coef_[0, 1]), float(m.intercept_[0]))
-    return out
 
 
 def corpus_hash(paths: Sequence[Path]) -> str:
@@ -409,5 +214,34 @@ def _write(
             result = evaluate(parts[split], Checker(model=folder + suffix))
             manifest.setdefault("metrics", {}).setdefault(tier, {})[split] = result.summary()
             log(f"{tier} tier, {split}\n{result.table()}\n")
+    for sensitivity in ("strict", "broad"):
+        result = evaluate(parts["test"], Checker(sensitivity, model=folder))
+        manifest["metrics"]["default"][f"test_{sensitivity}"] = result.summary()
     save()
+    pairs = data.parent / "behaviour.toml"
+    outcomes = behaviour.run(behaviour.read(pairs), Checker(model=folder)) if pairs.exists() else []
+    card.write(
+        out / "card.md",
+        manifest,
+        _reliability(parts["test"], folder),
+        outcomes,
+        out.parent / "learning_curve.jsonl",
+        out.parent / "notes.md",
+    )
     return manifest
+
+
+def _reliability(
+    documents: Sequence[LabelledDocument], folder: str
+) -> dict[str, tuple[float, list[tuple[float, float, int]]]]:
+    """Score every sentence as at run time and compare with the labels."""
+    model = load(folder)
+    examples = build(documents, Checker(model=None))
+    requests = [Request(e.text, e.spans, e.candidates, e.silenced) for e in examples]
+    y, sure = targets(examples)
+    scored = model.score(requests)
+    out: dict[str, tuple[float, list[tuple[float, float, int]]]] = {}
+    for k, c in enumerate(CATEGORIES):
+        p = np.asarray([s[c] for r in scored for s in r.categories])
+        out[c] = card.reliability(p[sure], y[sure, k])
+    return out
