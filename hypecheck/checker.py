@@ -8,8 +8,9 @@ becomes one is decided here and nowhere else.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ _NO_RULE = (
     "readers flagged. "
 )
 _CHUNK = 64
+_WORD = re.compile(r"[a-z0-9%$']+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class _Read:
     sentences: tuple[Sentence, ...]  # in the normalised text
     candidates: tuple[Candidate, ...]
     verdicts: tuple[guards.Verdict | None, ...]
+    hidden: tuple[Candidate, ...]  # what rules that are switched off would have found
 
 
 class Checker:
@@ -108,7 +111,7 @@ class Checker:
         self._rules = {r.id: r for r in self.ruleset.rules}
         self._off = off
         self._matcher = matcher(self.ruleset.rules)
-        self._allow = tuple(" ".join(normalise(a).text.lower().split()) for a in allow)
+        self._allow = tuple(a for phrase in allow if (a := _words(normalise(phrase).text)))
         self._model_name = model
         if model is not None:
             _ = self.model  # a bad model is refused now, not at the first text
@@ -164,7 +167,16 @@ class Checker:
         return next(self.check_many([(id, text)]))
 
     def check_many(self, texts: Iterable[str | tuple[str, str]]) -> Iterator[Report]:
-        """Check texts, or pairs (id, text), lazily and in order."""
+        """Check texts, or pairs (id, text), lazily and in order.
+
+        Raises:
+            TypeError: ``texts`` is one string, or holds something else than texts and pairs.
+        """
+        if isinstance(texts, str):
+            raise TypeError("check_many() takes an iterable of texts; use check() for one text")
+        return self._stream(texts)
+
+    def _stream(self, texts: Iterable[str | tuple[str, str]]) -> Iterator[Report]:
         for chunk in _chunks(texts, _CHUNK):
             reads = [self._read(id_, text) for id_, text in chunk]
             for read, scored in zip(reads, self._score(reads), strict=True):
@@ -173,14 +185,16 @@ class Checker:
     def _read(self, id_: str, text: str) -> _Read:
         plain = normalise(text, self.ruleset.evasions)
         sentences = segment(plain.text)
-        found = self.scan(plain.text, sentences)
+        found, hidden = self.scan(plain.text, sentences)
         unless = [self._rules[c.rule or ""].unless for c in found]
         verdicts = guards.judge(plain.text, sentences, found, unless)
-        return _Read(id_, text, plain, sentences, tuple(found), tuple(verdicts))
+        return _Read(id_, text, plain, sentences, tuple(found), tuple(verdicts), tuple(hidden))
 
-    def scan(self, text: str, sentences: Sequence[Sentence]) -> list[Candidate]:
-        """Give what the rules find in normalised ``text``, before any guard."""
-        return self._matcher.find(text.encode("ascii"), sentences)
+    def scan(
+        self, text: str, sentences: Sequence[Sentence]
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        """Give what the rules find in normalised ``text`` before any guard; rules off apart."""
+        return self._matcher.find(text.encode("ascii"), sentences, self._off)
 
     def _score(self, reads: Sequence[_Read]) -> Sequence[Scored | None]:
         """Ask the model about some texts at once."""
@@ -250,7 +264,7 @@ class Checker:
         dismissed: list[Dismissed],
     ) -> None:
         """Turn a rule's candidate into a finding or a dismissal."""
-        if c.kind not in self._kinds or c.rule in self._off:
+        if c.kind not in self._kinds:
             return
         category = CATEGORY_OF[c.kind]
         if verdict is None and self._allowed(read, c.start, c.end):
@@ -281,6 +295,7 @@ class Checker:
         """Add what the model flags and no rule does; it must pass the same guards."""
         assert self.model is not None
         have = {(f.sentence, f.category) for f in findings}
+        have |= {(c.sentence, CATEGORY_OF[c.kind]) for c in read.hidden}
         wanted: list[Candidate] = []
         for i, by_category in enumerate(scored.categories):
             for category in CATEGORIES:
@@ -300,7 +315,16 @@ class Checker:
                 wanted.append(Candidate(kind, i, start, end, None, p))
         unless = [self.ruleset.guards[CATEGORY_OF[c.kind]] for c in wanted]
         verdicts = guards.judge(read.plain.text, read.sentences, wanted, unless)
-        for c, v in zip(wanted, verdicts, strict=True):
+        # The span of the model's flag is rough: who says it may stand inside, "clinics say that …".
+        ends = [replace(c, start=c.end - 1) for c in wanted]
+        inside = guards.judge(
+            read.plain.text,
+            read.sentences,
+            ends,
+            [[g for g in names if g in ("refuted", "reported")] for names in unless],
+        )
+        for c, v, w in zip(wanted, verdicts, inside, strict=True):
+            v = v or w
             if v is None and self._allowed(read, c.start, c.end):
                 v = guards.Verdict("allowed", c.start, c.end)
             if v is not None:
@@ -311,8 +335,8 @@ class Checker:
     def _allowed(self, read: _Read, start: int, end: int) -> bool:
         if not self._allow:
             return False
-        phrase = " ".join(read.plain.text[start:end].lower().split())
-        around = " ".join(read.plain.text[max(0, start - 80) : end + 80].lower().split())
+        phrase = _words(read.plain.text[start:end])
+        around = _words(read.plain.text[max(0, start - 80) : end + 80])
         return any(a in phrase or (phrase in a and a in around) for a in self._allow)
 
     def _find(self, read: _Read, c: Candidate, source: Source, score: float) -> Finding:
@@ -364,6 +388,12 @@ class Checker:
     def rule(self, id_: str) -> Rule | None:
         """Give a rule in force by its id."""
         return self._rules.get(id_)
+
+
+def _words(text: str) -> str:
+    """Give the words of ``text`` in lower case, a space before and behind each; "" if none."""
+    words = _WORD.findall(text.lower())
+    return f" {' '.join(words)} " if words else ""
 
 
 def _chunks(texts: Iterable[str | tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:

@@ -13,7 +13,7 @@ import tomllib
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import re2
@@ -125,6 +125,7 @@ _OTHER_TRADE = re2.compile(
     options(),
 )
 _LONG_ENOUGH = 25  # words
+_ENTRY = re.compile(r"(?m)^[ \t]*[\[(]?(\d{1,2})[\]).]? +(?=.*(?:19|20)\d\d)")
 _CITATION = re2.compile(r"\[(\d{1,2})\]|\((\d{1,2})\)", options())
 
 
@@ -377,6 +378,15 @@ def _questioned(text: str, sentences: Sequence[Sentence], c: Candidate) -> Verdi
     return Verdict("questioned", n.start + m.start(), n.start + m.end()) if m else None
 
 
+@lru_cache(maxsize=1)
+def _bibliography(text: str) -> dict[str, tuple[int, int]]:
+    """Give where each numbered source is listed: a line that begins so and holds a year."""
+    out: dict[str, tuple[int, int]] = {}
+    for m in _ENTRY.finditer(text):
+        out.setdefault(m[1], m.span())
+    return out
+
+
 def _supported(text: str, sentences: Sequence[Sentence], c: Candidate) -> Verdict | None:
     for k in (c.sentence, c.sentence + 1):
         if k >= len(sentences):
@@ -389,8 +399,7 @@ def _supported(text: str, sentences: Sequence[Sentence], c: Candidate) -> Verdic
         if m:
             return Verdict("supported", s.start + m.start(), s.start + m.end())
         if k == c.sentence and (m := _CITATION.search(body)):
-            number = m.group(1) or m.group(2)
-            entry = re.search(rf"(?m)^\s*[\[(]?{number}[\]).]? +(?=.*(?:19|20)\d\d)", text)
+            entry = _bibliography(text).get(m.group(1) or m.group(2))
             if entry:
-                return Verdict("supported", entry.start(), entry.end())
+                return Verdict("supported", *entry)
     return None

@@ -32,13 +32,24 @@ class Matcher:
             self._filter.Compile()
         self._compiled: dict[int, re2._Regexp] = {}
 
-    def find(self, text: bytes, sentences: Sequence[Sentence]) -> list[Candidate]:
+    def find(
+        self, text: bytes, sentences: Sequence[Sentence], off: frozenset[str] = frozenset()
+    ) -> tuple[list[Candidate], list[Candidate]]:
         """Give the candidates in ``text``, each inside one sentence, sorted by start.
 
         Of overlapping candidates of one kind in one sentence the longest is kept.
+
+        Args:
+            text: normalised text.
+            sentences: its sentences.
+            off: ids of rules that are switched off.
+
+        Returns:
+            The candidates, and what rules that are off would have found.
         """
+        hidden: list[Candidate] = []
         if not self._rules or not sentences:
-            return []
+            return [], hidden
         starts = [s.start for s in sentences]
         found: dict[tuple[int, str], list[Candidate]] = {}
         # The filter compares its literals with lower-case text.
@@ -50,11 +61,14 @@ class Matcher:
             for start, end in _spans(regexp, text, sentences, starts):
                 k = bisect_right(starts, start) - 1
                 c = Candidate(rule.kind, k, start, end, rule.id, rule.score)
-                found.setdefault((k, rule.kind), []).append(c)
+                if rule.id in off:
+                    hidden.append(c)
+                else:
+                    found.setdefault((k, rule.kind), []).append(c)
         out: list[Candidate] = []
         for candidates in found.values():
             out += _longest(candidates)
-        return sorted(out, key=lambda c: (c.start, c.end, c.kind))
+        return sorted(out, key=lambda c: (c.start, c.end, c.kind)), hidden
 
 
 def _spans(

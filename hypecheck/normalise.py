@@ -48,7 +48,7 @@ _SUSPECT = re.compile(
     r"[A-Za-z](?:[@$*!|0-9+][A-Za-z@$*!|0-9]|[ ._*~|\-][A-Za-z](?:[ ._*~|\-][A-Za-z]\b))"
     r"|[A-Za-z][._*~|\-]+[a-z]+[._*~|\-]+[a-z]"
     r"|[A-Za-z]{2}[._*~|][a-z]"
-    r"|(?:^|[\s(])[@$0-9*][A-Za-z]{2}|[\r\t\f\v\x00-\x08\x0e-\x1f\x7f`]"
+    r"|(?:^|[\s(\"'])[@$0-9*!|][A-Za-z]{2}|[A-Za-z]{3}[0-9@$+](?![A-Za-z0-9])|[\r\t\f\v\x00-\x08\x0e-\x1f\x7f`]"
 )
 _SPACED = re.compile(
     r"(?<![A-Za-z0-9'])[A-Za-z0-9@$!](?:(?: [A-Za-z0-9@$!*]){3,}|(?:\.[A-Za-z0-9@$!*]){3,}"
@@ -57,7 +57,7 @@ _SPACED = re.compile(
 )
 _BROKEN = re.compile(r"(?<![\w.@/-])[A-Za-z]+(?:[._*~|^\-]+[A-Za-z]+)+(?![\w@/])")
 _LEET = re.compile(
-    r"(?<![\w@$*!./-])(?=[A-Za-z@$*!|0-9+]*[A-Za-z])[A-Za-z@$*!|0-9+]{3,24}(?![\w@/])"
+    r"(?<![\w@$*!|+./-])(?=[A-Za-z@$*!|0-9+]{0,24}[A-Za-z])[A-Za-z@$*!|0-9+]{3,24}(?![\w@/])"
 )
 _LEET_CHAR = {
     "4": "a", "@": "a", "3": "e", "1": "il", "!": "il", "|": "il", "0": "o", "5": "s", "$": "s",
@@ -204,8 +204,14 @@ def _disguises(text: str, evasions: Collection[str]) -> list[Cut]:
             keep = [(i, text[i]) for i in range(start, end, 2)]
         else:
             keep = [(i, text[i]) for i in range(start, end) if text[i].isalpha()]
+            if end - start == len(keep) + 1 and "-" in text[start:end]:
+                continue  # one hyphen is a compound or a line's end, not a disguise
         word = "".join(c for _, c in keep)
         plain = None if how == "leet" and word.isalpha() else _unleet(word, evasions)
+        if plain is None and how == "spaced" and word[:1] in ("a", "A", "I"):
+            behind = _unleet(word[1:], evasions)  # "a g u a r a n t e e": a word of its own first
+            if behind is not None:
+                start, keep, plain = start + 2, keep[1:], behind
         if plain is None and how == "spaced" and word.isalpha() and text[start + 1] == " ":
             plain = word
         if plain is None:

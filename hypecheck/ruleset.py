@@ -266,13 +266,18 @@ def _load_user(
     table = _read(path, digest)
     _check_keys(table, {"kind", "rule"}, path, "file")
     kind = table.get("kind", path.stem)
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise RulesetError(
             f"{path}: key 'kind': {kind!r} is not a kind (known: {', '.join(kinds)})"
         )
-    if not table.get("rule"):
+    entries = table.get("rule")
+    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        raise RulesetError(f"{path}: key 'rule': write each rule under [[rule]]")
+    if not entries:
         raise RulesetError(f"{path}: holds no [[rule]] table")
-    _load_rules(table, path, kind, words, defaults[kinds[kind].category], rules, check=True)
+    # A user's own rule counts whatever the sensitivity, unless its score says otherwise.
+    guards, _ = defaults[kinds[kind].category]
+    _load_rules(table, path, kind, words, (guards, 1.0), rules, check=True)
 
 
 def _load_rules(

@@ -20,11 +20,13 @@ _ROW = re.compile(r"[ \t]*\|.*\|[ \t]*\Z")
 _CELL = re.compile(r"\t+|[ ]*\|[ ]*")
 # sentencex keeps these together; a capital behind them starts a sentence all the same.
 _MISSED = re.compile(
-    r"(?:[ap]\.m\.|\betc\.|\bapprox\.|[.!?][\"')\]]+|[.!?]\^+) +(?=[\"'(\[]?[A-Z][a-z']*\b)"
+    r"(?:[ap]\.m\.|\betc\.|\bapprox\.|^No\.|[.!?][\"')\]]+|[.!?]\^+)"
+    r" +(?=[\"'(\[]?[A-Z][a-z']*\b)"
 )
 _ENDS = re.compile(r"[.!?][\"')\]]* +\Z")
 _BROKEN_ABBREVIATION = re.compile(
-    r"\b(?:Dr|Drs|Mr|Mrs|Ms|Prof|St|vs|No|Nos|approx|e\.g|i\.e|Inc|Ph\.D|Fig|cf|est|Sr|Jr|Mt|Ave|Rd)\.\s*\Z",
+    r"\b(?:Dr|Drs|Mr|Mrs|Ms|Prof|St|vs|No|Nos|approx|e\.g|i\.e|Inc|Ph\.D|Fig|cf|est|Sr|Jr|Mt|Ave|Rd"
+    r"|Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)\.\s*\Z",
     re.I,
 )
 
@@ -58,10 +60,11 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
         if pending:
             yield pending
             pending = None
-        if "\t" in line or _ROW.match(line):
+        row = _ROW.match(line) is not None
+        if "\t" in line or row:
             last = 0
             for m in _CELL.finditer(line):
-                if "|" in m[0] and not _ROW.match(line):
+                if "|" in m[0] and not row:
                     continue
                 if line[last : m.start()].strip():
                     yield start + last, start + m.start()
@@ -89,6 +92,8 @@ def _wrapped(text: str, before: tuple[int, int], line: str) -> bool:
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while start < end and text[start] in " \t":
+        start += 1
     bullet = _BULLET.match(text, start, end)
     if bullet and bullet.end() < end:
         start = bullet.end()
@@ -107,9 +112,9 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             merged.append((a, b))
     for a, b in merged:
         last = a
-        for m in _MISSED.finditer(chunk, a, b):
-            yield from _trim(text, start + last, start + m.end())
-            last = m.end()
+        for m in _MISSED.finditer(chunk[a:b]):
+            yield from _trim(text, start + last, start + a + m.end())
+            last = a + m.end()
         yield from _trim(text, start + last, start + b)
 
 

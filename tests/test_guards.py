@@ -91,7 +91,8 @@ def test_nearest_cue_is_the_one_named() -> None:
 
 def test_cue_of_another_candidate_does_not_count() -> None:
     text = "It does not cure gout. It cures asthma."
-    candidates = [Candidate("cure_claim", 0, 12, 21, None, 1), Candidate("cure_claim", 1, 26, 38, None, 1)]  # fmt: skip
+    spans = ((0, 12, 21), (1, 26, 38))
+    candidates = [Candidate("cure_claim", *span, None, 1) for span in spans]
     first, second = judge(text, segment(text), candidates, [GUARD_NAMES] * 2)
     assert first == Verdict("negated", 3, 11)
     assert second is None

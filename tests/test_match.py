@@ -16,7 +16,7 @@ def rule(pattern: str, kind: str = "miracle", slug: str = "a", score: float = 0.
 
 
 def find(text: str, *rules: Rule) -> list[Candidate]:
-    return Matcher(rules).find(text.encode(), segment(text))
+    return Matcher(rules).find(text.encode(), segment(text))[0]
 
 
 def found(text: str, *rules: Rule) -> list[str]:
@@ -52,6 +52,13 @@ def test_longest_of_overlapping_candidates_of_one_kind_is_kept() -> None:
 def test_first_rule_id_wins_between_equal_spans() -> None:
     rules = rule("magic", slug="b"), rule("mag[a-z]+", slug="a")
     assert [c.rule for c in find("A magic cure.", *rules)] == ["miracle/a"]
+
+
+def test_rule_that_is_off_hides_no_other_and_is_told_apart() -> None:
+    rules = Matcher([rule("magic", slug="a"), rule("magic cure", slug="b")])
+    text = b"A magic cure."
+    on, off = rules.find(text, segment(text.decode()), frozenset({"miracle/b"}))
+    assert ([c.rule for c in on], [c.rule for c in off]) == (["miracle/a"], ["miracle/b"])
 
 
 def test_candidates_side_by_side_are_both_kept() -> None:
@@ -116,7 +123,7 @@ def test_filter_hides_no_hit_of_a_shipped_rule() -> None:
     for r in load().rules:
         text = normalise(unmark(r.fires[0])[0], load().evasions).text
         hit = re2.search(r.pattern, text, options())
-        kinds = {c.kind for c in shipped.find(text.encode(), segment(text))}
+        kinds = {c.kind for c in shipped.find(text.encode(), segment(text))[0]}
         assert hit is None or r.kind in kinds, r.id
 
 

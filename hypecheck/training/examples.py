@@ -40,7 +40,7 @@ def build(documents: Iterable[LabelledDocument], checker: Checker) -> list[Examp
         for i, p in enumerate(parts):
             spans.append(Sentence(position, position + len(p), i))
             position += len(p) + 1
-        found = checker.scan(text, spans)
+        found, _ = checker.scan(text, spans)
         verdicts = guards.judge(text, spans, found, [unless[c.rule or ""] for c in found])
         silenced = [v.guard if v else None for v in verdicts]
         rows, words = features.extract(text, spans, found, silenced)
