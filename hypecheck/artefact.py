@@ -69,6 +69,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         if tuple(raw["labels"]) != LABELS:
             raise ModelError(f"{path}: its labels do not fit this version's kinds; {RETRAIN}")
+        for name, entry in raw["files"].items():
+            if not isinstance(entry["sha256"], str) or not isinstance(entry["bytes"], int):
+                raise TypeError(f"files: {name}: sha256 and bytes")
         return Manifest(
             version=raw["version"],
             files=raw["files"],
@@ -77,7 +80,7 @@ def read_manifest(folder: Path) -> Manifest:
             probe=raw["probe"],
             raw=raw,
         )
-    except (KeyError, TypeError) as e:
+    except (KeyError, TypeError, AttributeError) as e:
         raise ModelError(f"{path}: incomplete: {e}; {RETRAIN}") from None
 
 

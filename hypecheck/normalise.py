@@ -206,6 +206,8 @@ def _disguises(text: str, evasions: Collection[str]) -> list[Cut]:
             keep = [(i, text[i]) for i in range(start, end) if text[i].isalpha()]
             if end - start == len(keep) + 1 and "-" in text[start:end]:
                 continue  # one hyphen is a compound or a line's end, not a disguise
+        if not _SUSPECT.search(text[max(start - 1, 0) : end + 1]):
+            continue  # pure ASCII text would not be looked into for it either
         word = "".join(c for _, c in keep)
         plain = None if how == "leet" and word.isalpha() else _unleet(word, evasions)
         if plain is None and how == "spaced" and word[:1] in ("a", "A", "I"):

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
 from hypecheck.checker import VERSION, Checker
 from hypecheck.errors import HypeCheckError
@@ -80,6 +81,12 @@ def create_app() -> FastAPI:
     @app.exception_handler(ProblemError)
     def problem(_: Request, e: ProblemError) -> Response:
         return _problem(e.status, e.title, e.detail)
+
+    @app.exception_handler(HTTPException)
+    def refused(_: Request, e: HTTPException) -> Response:
+        answer = _problem(e.status_code, e.detail, e.detail)
+        answer.headers.update(e.headers or {})
+        return answer
 
     @app.exception_handler(RequestValidationError)
     def invalid(_: Request, e: RequestValidationError) -> Response:

@@ -20,9 +20,10 @@ import sklearn
 from numpy.typing import NDArray
 
 from hypecheck import corpus, ruleset
-from hypecheck.artefact import FORMAT
+from hypecheck.artefact import FORMAT, read_manifest, read_verified
 from hypecheck.checker import VERSION, Checker
 from hypecheck.corpus import LabelledDocument
+from hypecheck.errors import HypeCheckError
 from hypecheck.model import Request, load
 from hypecheck.training import behaviour, card
 from hypecheck.training.calibrate import documents_fit, gate, stack, threshold
@@ -71,7 +72,8 @@ def train(
         out: the model's folder, ``models/<version>``; made if missing.
         log: gets one line a step.
         base: folder of the transformer's base weights; without it the linear half is built alone.
-        network: a fine-tuned network saved before, taken instead of fine-tuning again.
+        network: taken instead of fine-tuning again: another model's folder, whose transformer is
+            kept as it is, or a file of PyTorch weights (then ``base`` is needed too).
         scores: also rewrite the rules' measured scores.
     """
     documents = corpus.read([data])
@@ -107,14 +109,9 @@ def train(
     }
     files: dict[str, bytes] = {}
     z_deep = None
-    if base is not None:
-        from hypecheck.training import deep, export
-
-        net, pieces = deep.network(parts["train"], base, network, log)
-        artefact["deep"] = export.heads(net, pieces)
-        files["deep.onnx"] = export.to_onnx(net)
+    if base is not None or network is not None:
+        artefact["deep"], files["deep.onnx"] = _transformer(parts["train"], base, network, log)
         z_deep = _deep_margins(artefact["deep"], files["deep.onnx"], parts["dev"])
-        log(f"transformer: {len(files['deep.onnx'])} bytes, {len(pieces)} word pieces")
     artefact["tiers"] = {}
     thresholds: dict[str, Any] = {}
     chances = {}
@@ -139,6 +136,25 @@ def train(
         open_ = (chances["fast"][:, :n] >= artefact["gate"]).any(axis=1).mean()
         log(f"gate {artefact['gate']}: {open_:.0%} of the sentences are left open")
     return _write(artefact, files, thresholds, data, out, checker, parts, log)
+
+
+def _transformer(
+    documents: Sequence[LabelledDocument], base: Path | None, network: Path | None, log: Log
+) -> tuple[dict[str, Any], bytes]:
+    """Give the heads and the ONNX graph: fine-tuned now, or taken over."""
+    if network is not None and network.is_dir():
+        old = read_manifest(network)
+        data = joblib.load(io.BytesIO(read_verified(network, old, "model.joblib")))
+        log(f"transformer: taken from {network}")
+        return data["deep"], read_verified(network, old, "deep.onnx")
+    if base is None:
+        raise HypeCheckError("PyTorch weights need the base weights beside them (--base)")
+    from hypecheck.training import deep, export
+
+    net, pieces = deep.network(documents, base, network, log)
+    graph = export.to_onnx(net)
+    log(f"transformer: {len(graph)} bytes, {len(pieces)} word pieces")
+    return export.heads(net, pieces), graph
 
 
 def _deep_margins(
