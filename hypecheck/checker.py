@@ -46,6 +46,10 @@ VERSION = "0.1.0"
 # A rule without a model behind it counts when this share of what it hits is right
 # (its precision on the training split, rules/scores.toml).
 RULE_THRESHOLDS: dict[Sensitivity, float] = {"strict": 0.9, "balanced": 0.7, "broad": 0.0}
+# Where a rule of at least this measured precision stands behind a phrase, the model may doubt it
+# a little more: its threshold is multiplied by TRUST. Chosen on dev.
+TRUSTED_RULE = 0.85
+TRUST = 0.5
 _NO_RULE = (
     "No rule matches here; the model finds that this phrase reads like others that careful "
     "readers flagged. "
@@ -280,6 +284,8 @@ class Checker:
             score = scored.categories[c.sentence][category]
             bar = self.model.thresholds[self.sensitivity][category]
             source = "both"
+            if self.sensitivity == "balanced" and c.score >= TRUSTED_RULE:
+                bar *= TRUST
         if score >= bar:
             findings.append(self._find(read, c, source, score))
         else:
@@ -323,8 +329,14 @@ class Checker:
             ends,
             [[g for g in names if g in ("refuted", "reported")] for names in unless],
         )
+        # Where a guard silenced a rule's phrase, the model's wider flag is silenced with it.
+        judged = {
+            (c.sentence, CATEGORY_OF[c.kind]): v
+            for c, v in zip(read.candidates, read.verdicts, strict=True)
+            if v is not None
+        }
         for c, v, w in zip(wanted, verdicts, inside, strict=True):
-            v = v or w
+            v = v or w or judged.get((c.sentence, CATEGORY_OF[c.kind]))
             if v is None and self._allowed(read, c.start, c.end):
                 v = guards.Verdict("allowed", c.start, c.end)
             if v is not None:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Floats: TypeAlias = NDArray[np.float32]
 
-BATCH = 2048  # tokens, padding included
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -102,52 +100,41 @@ class Deep:
             for w in windows(lengths):
                 if any(wanted[i] for i in w.scored):
                     jobs.append((d, w, 1 + sum(lengths[i] + 1 for i in w.sentences)))
-        jobs.sort(key=lambda j: j[2])
-        batch: list[tuple[int, Window, int]] = []
         for job in jobs:
-            if batch and job[2] * (len(batch) + 1) > BATCH:
-                self._run(batch, encoded, out)
-                batch = []
-            batch.append(job)
-        if batch:
-            self._run(batch, encoded, out)
+            self._run(job, encoded, out)
         return out
 
     def _run(
         self,
-        batch: Sequence[tuple[int, Window, int]],
+        job: tuple[int, Window, int],
         encoded: Sequence[Sequence[Any]],
         out: list[dict[int, Reading]],
     ) -> None:
+        """Read one window.
+
+        One at a time: int8 scales are taken over a batch, so that in a shared batch a text's
+        scores would depend on its neighbours'.
+        """
         np = self._np
-        length = max(size for _, _, size in batch)
-        ids = np.zeros((len(batch), length), np.int64)
-        mask = np.zeros((len(batch), length), np.int64)
-        places: list[list[tuple[int, int, int]]] = []  # sentence, from, to
-        for i, (d, w, size) in enumerate(batch):
-            ids[i, 0] = self._cls
-            mask[i, :size] = 1
-            p = 1
-            row = []
-            for k in w.sentences:
-                tokens = encoded[d][k].ids[:LONGEST] or [self._unknown]
-                ids[i, p : p + len(tokens)] = tokens
-                ids[i, p + len(tokens)] = self._sep
-                row.append((k, p, p + len(tokens)))
-                p += len(tokens) + 1
-            places.append(row[len(w.context) :])
-        hidden = self._session.run(None, {"ids": ids, "mask": mask})[0]
+        d, window, size = job
+        ids = np.empty((1, size), np.int64)
+        ids[0, 0] = self._cls
+        places: list[tuple[int, int, int]] = []  # sentence, from, to
+        p = 1
+        for k in window.sentences:
+            tokens = encoded[d][k].ids[:LONGEST] or [self._unknown]
+            ids[0, p : p + len(tokens)] = tokens
+            ids[0, p + len(tokens)] = self._sep
+            places.append((k, p, p + len(tokens)))
+            p += len(tokens) + 1
+        mask = np.ones((1, size), np.int64)
+        hidden = self._session.run(None, {"ids": ids, "mask": mask})[0][0]
         score = np.clip(hidden @ self._attention[:-1] + self._attention[-1], -8, 8)
-        weight = np.exp(score)[..., None]
+        weight = np.exp(score)[:, None]
         weighted = hidden * weight
         inner = hidden @ self._token_head[:-1] + self._token_head[-1]
-        for i, (d, _, _) in enumerate(batch):
-            for k, a, b in places[i]:
-                pooled = np.concatenate(
-                    [
-                        hidden[i, a:b].mean(axis=0),
-                        weighted[i, a:b].sum(axis=0) / weight[i, a:b].sum(),
-                    ]
-                )
-                logits = pooled @ self._head[:-1] + self._head[-1]
-                out[d][k] = Reading(logits, encoded[d][k].offsets[:LONGEST], inner[i, a:b])
+        for k, a, b in places[len(window.context) :]:
+            mean = hidden[a:b].mean(axis=0)
+            pooled = weighted[a:b].sum(axis=0) / weight[a:b].sum()
+            logits = np.concatenate([mean, pooled]) @ self._head[:-1] + self._head[-1]
+            out[d][k] = Reading(logits, encoded[d][k].offsets[:LONGEST], inner[a:b])

@@ -93,7 +93,7 @@ _SOBER_ANSWER = re2.compile(
     options(),
 )
 _HEALTH = re2.compile(
-    r"\b(?:health|medic|clinic|patient|doctor|dr\.|therap|treat|pain|surg|disease|symptom"
+    r"\b(?:health|medic|clinic|consult|patient|doctor|dr\.|therap|treat|pain|surg|disease|symptom"
     r"|injur|cells?\b|skin|hair|tooth|teeth|dent|smile|weight|fat\b|diet|body|joint|knee"
     r"|back pain|spine|spinal|chiro|nerve|neuropath|cancer|diabet|arthrit|hormon|testost"
     r"|menopaus|botox|filler|laser|inject|drip|infus|vitamin|supplement|immun|wellness"

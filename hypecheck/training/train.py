@@ -25,7 +25,7 @@ from hypecheck.checker import VERSION, Checker
 from hypecheck.corpus import LabelledDocument
 from hypecheck.errors import HypeCheckError
 from hypecheck.model import Request, load
-from hypecheck.training import behaviour, card
+from hypecheck.training import behaviour, card, rule_examples
 from hypecheck.training.calibrate import documents_fit, gate, stack, threshold
 from hypecheck.training.evaluate import evaluate
 from hypecheck.training.examples import build
@@ -87,6 +87,7 @@ def train(
         write_scores(score_rules(fitting, checker), ruleset.RULES / "scores.toml")
         ruleset.load.cache_clear()
         checker = Checker(model=None)
+    fitting += build(rule_examples.documents(Checker("broad", model=None)), checker)
     held = build(parts["dev"], checker)
     index = vocabulary(fitting)
     x, (y, sure) = matrix(fitting, index), targets(fitting)
