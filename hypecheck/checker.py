@@ -48,8 +48,8 @@ VERSION = "0.1.0"
 RULE_THRESHOLDS: dict[Sensitivity, float] = {"strict": 0.9, "balanced": 0.7, "broad": 0.0}
 # Where a rule of at least this measured precision stands behind a phrase, the model may doubt it
 # a little more: its threshold is multiplied by TRUST. Chosen on dev.
-TRUSTED_RULE = 0.85
-TRUST = 0.5
+TRUSTED_RULE = 0.9
+TRUST = 0.6
 _NO_RULE = (
     "No rule matches here; the model finds that this phrase reads like others that careful "
     "readers flagged. "

@@ -26,7 +26,7 @@ _MISSED = re.compile(
 _ENDS = re.compile(r"[.!?][\"')\]]* +\Z")
 _BROKEN_ABBREVIATION = re.compile(
     r"\b(?:Dr|Drs|Mr|Mrs|Ms|Prof|St|vs|No|Nos|approx|e\.g|i\.e|Inc|Ph\.D|Fig|cf|est|Sr|Jr|Mt|Ave|Rd"
-    r"|Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)\.\s*\Z",
+    r"|^[QA]|Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)\.\s*\Z",
     re.I,
 )
 

@@ -406,8 +406,16 @@ def test_model_of_another_kind_in_the_category_yields_to_the_rule(
     assert brief(Checker().check("Act now!")) == [("Act now", "urgency", "both", 0.75)]
 
 
+def test_model_believes_a_well_measured_rule_a_little_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stubbed(monkeypatch, {"act now": ("urgency", 0.5), "zoom": ("urgency", 0.5)})
+    assert texts(Checker().check("Act now!\nZoom in!")) == ["Act now"]
+    assert texts(Checker("strict").check("Act now!\nZoom in!")) == []
+
+
 def test_model_outvotes_a_rule_that_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    stubbed(monkeypatch, {"act now": ("urgency", 0.55)})
+    stubbed(monkeypatch, {"act now": ("urgency", 0.2)})
     report = Checker().check("Act now!")
     assert report.findings == ()
     (d,) = report.dismissed
@@ -418,8 +426,8 @@ def test_model_outvotes_a_rule_that_it_knows(monkeypatch: pytest.MonkeyPatch) ->
 def test_sensitivity_chooses_the_threshold(
     monkeypatch: pytest.MonkeyPatch, sensitivity: Sensitivity, found: int
 ) -> None:
-    stubbed(monkeypatch, {"act now": ("urgency", 0.5), "zap": ("miracle", 0.5)})
-    report = Checker(sensitivity).check("Act now!\nOur zap will help.")
+    stubbed(monkeypatch, {"zoom": ("urgency", 0.5), "zap": ("miracle", 0.5)})
+    report = Checker(sensitivity).check("Zoom in!\nOur zap will help.")
     assert len(report.findings) == 2 * found
 
 

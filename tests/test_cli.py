@@ -323,7 +323,7 @@ def test_rules_test_runs_a_users_examples(run: Run, tmp_path: Path) -> None:
 # evaluate
 
 CORPUS = """# id: a | field: knees | form: web page | site: none
-[[Act now|urgency]]!
+Knee shots: [[book by Friday and save $200|urgency]]!
 The clinic opens at nine.
 
 # id: b | field: knees | form: web page | site: none

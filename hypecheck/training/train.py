@@ -36,7 +36,7 @@ from hypecheck.types import CATEGORIES, LABELS, SENSITIVITIES, Sensitivity
 
 KEEP = 140_000  # features that ship: those with the largest weights
 # Precision to reach on dev; a little above what is promised, as dev is small.
-PRECISION: dict[Sensitivity, float] = {"strict": 0.955, "balanced": 0.87, "broad": 0.0}
+PRECISION: dict[Sensitivity, float] = {"strict": 0.955, "balanced": 0.885, "broad": 0.0}
 PROBE = (
     "Our stem cells cure arthritis, guaranteed.",
     "Only 3 spots left: book before Friday and get 50% off!",
