@@ -59,6 +59,7 @@ class Matcher:
             if regexp is None:
                 regexp = self._compiled[i] = re2.compile(rule.pattern.encode(), options())
             for start, end in _spans(regexp, text, sentences, starts):
+                end = _whole_number(text, end)
                 k = bisect_right(starts, start) - 1
                 c = Candidate(rule.kind, k, start, end, rule.id, rule.score)
                 if rule.id in off:
@@ -95,6 +96,17 @@ def _spans(
         pos = max(m.end(), pos + 1)
         if pos >= stop:
             stop = size
+
+
+def _whole_number(text: bytes, end: int) -> int:
+    """Give where a hit ends that may have stopped inside a figure such as 1,500."""
+    while text[end - 1 : end].isdigit() and text[end : end + 1] in (b",", b"."):
+        if not text[end + 1 : end + 2].isdigit():
+            break
+        end += 2
+        while text[end : end + 1].isdigit():
+            end += 1
+    return end
 
 
 @lru_cache(maxsize=16)
