@@ -82,7 +82,7 @@ def read_path(path: str | Path, limit: int) -> str:
     try:
         if path.is_dir():
             raise InputError(
-                f"{name} is a directory; `hypecheck scan {_quoted(path)}` reads a whole folder"
+                f"{name} is a directory; name the files in it, `hypecheck check {_quoted(path)}/*`"
             )
         with path.open("rb") as file:
             raw = file.read(limit + 1)
@@ -135,8 +135,8 @@ def read_bytes(raw: bytes, name: str, limit: int) -> str:
 
 def _too_large(size: int, name: str, limit: int) -> InputError:
     return InputError(
-        f"{_shown(name)} is too large: {size:,} bytes, and the limit is {limit:,}; split it, "
-        "or use `hypecheck scan`, which reads collections one text at a time"
+        f"{_shown(name)} is too large: {size:,} bytes, and the limit is {limit:,}; split it "
+        "into files of one text each"
     )
 
 

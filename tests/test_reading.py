@@ -69,7 +69,7 @@ REFUSED = {
     "WebP": (b"RIFF\x00\x00\x00\x00WEBP", ["WebP image"]),
     "video": (b"\x00\x00\x00\x18ftypmp42", ["video"]),
     "NUL": (b"abc\x00def" * 9, ["binary", "NUL byte at offset 3"]),
-    "large": (b"a" * (LIMIT + 1), ["100,001 bytes", "100,000", "hypecheck scan", "split"]),
+    "large": (b"a" * (LIMIT + 1), ["100,001 bytes", "100,000", "split"]),
 }
 
 
@@ -127,7 +127,7 @@ def test_endless_device_is_refused() -> None:
 
 
 def test_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is a directory; `hypecheck scan"):
+    with pytest.raises(InputError, match="is a directory; name the files"):
         read_path(tmp_path, LIMIT)
 
 
