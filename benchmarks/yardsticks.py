@@ -56,8 +56,8 @@ def _folds(
 def dark_patterns(path: Path) -> None:
     """Score ec-darkpattern: retrained by its paper's protocol, and the shipped model untouched."""
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    texts = [r["text"].strip().strip('"') for r in rows]
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    texts = [r["text"].strip() for r in rows]
     y = np.asarray([int(r["label"]) for r in rows])
     folds = _folds(texts, y, 42, balanced=False)
     figures = {
