@@ -93,7 +93,7 @@ def _transformer(
         print,
     )
     ready = deep.prepare(dev, tokenizer)
-    z, _ = deep.predict(net, ready, specials, device)
+    z = deep.predict(net, ready, specials, device)
     y, sure = deep.flat(ready)
     return best_macro(z[sure].astype(np.float64), y[sure].astype(np.int8))
 

@@ -162,10 +162,6 @@ class Checker:
         """Give what this checker's reports are made with."""
         return Versions(VERSION, self.ruleset.hash, self.model.version if self.model else None)
 
-    @property
-    def _checklist(self) -> Checklist:
-        return _checklist()
-
     def check(self, text: str, id: str = "") -> Report:
         """Check one text; the report's offsets are code points into ``text`` as given."""
         return next(self.check_many([(id, text)]))
@@ -240,7 +236,7 @@ class Checker:
             findings=tuple(findings),
             dismissed=tuple(dismissed),
             scores=self._scores(scored, findings),
-            checklist=self._checklist.check(read.plain, read.text, read.sentences),
+            checklist=_checklist().check(read.plain, read.text, read.sentences),
             versions=self.versions,
         )
 

@@ -296,7 +296,6 @@ def fine_tune(
     net.train()
     step = 0
     for epoch in range(settings.epochs):
-        total = 0.0
         for batch in batches(cuts, settings.tokens, rng):
             b = collate(batch, documents, specials, device)
             with torch.autocast(device.type, torch.bfloat16, enabled=fast):
@@ -316,7 +315,6 @@ def fine_tune(
             optimiser.step()
             schedule.step()
             step += 1
-            total += float(loss.detach()) if step % 20 == 0 else 0.0
             if device.type == "cpu" and step % 50 == 0:
                 log(f"  step {step} of {steps}, loss {float(loss.detach()):.3f}")
         log(f"epoch {epoch + 1} of {settings.epochs}")
@@ -330,25 +328,20 @@ def predict(
     specials: tuple[int, int],
     device: torch.device,
     tokens: int = 16384,
-) -> tuple[NDArray[np.float32], list[list[NDArray[np.float32]]]]:
-    """Give logits (n_sentences, n_labels), and each sentence's token logits, in document order."""
+) -> NDArray[np.float32]:
+    """Give logits (n_sentences, n_labels), in document order."""
     starts = np.cumsum([0, *(len(d) for d in documents)])
     out = np.zeros((int(starts[-1]), len(LABELS)), np.float32)
-    inner: list[list[NDArray[np.float32]]] = [[np.zeros(0, np.float32)] * len(d) for d in documents]
     net.eval()
     for batch in batches(cut(documents), tokens, None):
         b = collate(batch, documents, specials, device)
-        z, t = net(b["ids"], b["mask"], b["place"])
-        z, t = z.float().cpu().numpy(), t.float().cpu().numpy()
+        z, _ = net(b["ids"], b["mask"], b["place"])
+        z = z.float().cpu().numpy()
         for i, (d, w, _) in enumerate(batch):
-            p = 1
             for j, k in enumerate(w.sentences):
-                n = len(documents[d][k].ids)
                 if j >= len(w.context):
                     out[starts[d] + k] = z[i, j]
-                    inner[d][k] = t[i, p : p + n]
-                p += n + 1
-    return out, inner
+    return out
 
 
 def flat(documents: Prepared) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -396,7 +389,7 @@ def network(
         net = fine_tune(lambda: copy.deepcopy(encoder), seen, specials, settings, device, log)
         for d, unit in ready:
             if fold_of(d) == k:
-                z, _ = predict(net, unit, specials, device)
+                z = predict(net, unit, specials, device)
                 opinions[d.id] = 1 / (1 + np.exp(-z))
     for d, unit in ready:
         soft = iter(opinions[d.id])
