@@ -16,8 +16,8 @@ from typing import Any
 from hypecheck.errors import ModelError
 from hypecheck.types import LABELS, Category, Sensitivity
 
-DEFAULT_MODEL = "2026.1"
-FORMAT = 2
+DEFAULT_MODEL = "2026.2"
+FORMAT = 3
 TIERS = ("fast", "default")
 RETRAIN = "reinstall HypeCheck, or rebuild it with `hypecheck train`"
 

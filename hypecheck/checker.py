@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -82,6 +83,7 @@ class Checker:
         only: the kinds to report; None for all.
         disable: kinds ("urgency"), categories or rule ids ("urgency/act-now") to leave out.
         allow: phrases that are never flagged (case and spacing do not matter).
+        threads: of the transformer; 0 leaves it the choice, 1 suits many processes.
 
     Raises:
         RulesetError: a rule file is broken.
@@ -104,6 +106,7 @@ class Checker:
         only: Iterable[str] | None = None,
         disable: Iterable[str] = (),
         allow: Iterable[str] = (),
+        threads: int = 0,
     ) -> None:
         if sensitivity not in SENSITIVITIES:
             raise HypeCheckError(
@@ -117,6 +120,7 @@ class Checker:
         self._matcher = matcher(self.ruleset.rules)
         self._allow = tuple(a for phrase in allow if (a := _words(normalise(phrase).text)))
         self._model_name = model
+        self._threads = threads
         if model is not None:
             _ = self.model  # a bad model is refused now, not at the first text
 
@@ -155,31 +159,51 @@ class Checker:
             return None
         from hypecheck import model
 
-        return model.load(self._model_name)
+        return model.load(self._model_name, self._threads)
 
     @cached_property
     def versions(self) -> Versions:
         """Give what this checker's reports are made with."""
         return Versions(VERSION, self.ruleset.hash, self.model.version if self.model else None)
 
-    def check(self, text: str, id: str = "") -> Report:
-        """Check one text; the report's offsets are code points into ``text`` as given."""
-        return next(self.check_many([(id, text)]))
+    @property
+    def checklist(self) -> Checklist:
+        """Give the patient's checklist that every report is made with."""
+        return _checklist()
 
-    def check_many(self, texts: Iterable[str | tuple[str, str]]) -> Iterator[Report]:
+    def check(self, text: str, id: str = "", *, seconds: float | None = None) -> Report:
+        """Check one text; the report's offsets are code points into ``text`` as given.
+
+        Args:
+            text: what to check.
+            id: carried through into the report.
+            seconds: after which the transformer reads no further; see ``Report.incomplete``.
+        """
+        return next(self.check_many([(id, text)], seconds=seconds))
+
+    def check_many(
+        self, texts: Iterable[str | tuple[str, str]], *, seconds: float | None = None
+    ) -> Iterator[Report]:
         """Check texts, or pairs (id, text), lazily and in order.
+
+        Args:
+            texts: what to check.
+            seconds: time for each text, as in :meth:`check`; the texts are then read one by one.
 
         Raises:
             TypeError: ``texts`` is one string, or holds something else than texts and pairs.
         """
         if isinstance(texts, str):
             raise TypeError("check_many() takes an iterable of texts; use check() for one text")
-        return self._stream(texts)
+        return self._stream(texts, seconds)
 
-    def _stream(self, texts: Iterable[str | tuple[str, str]]) -> Iterator[Report]:
-        for chunk in _chunks(texts, _CHUNK):
+    def _stream(
+        self, texts: Iterable[str | tuple[str, str]], seconds: float | None
+    ) -> Iterator[Report]:
+        for chunk in _chunks(texts, _CHUNK if seconds is None else 1):
+            deadline = None if seconds is None else time.monotonic() + seconds
             reads = [self._read(id_, text) for id_, text in chunk]
-            for read, scored in zip(reads, self._score(reads), strict=True):
+            for read, scored in zip(reads, self._score(reads, deadline), strict=True):
                 yield self._report(read, scored)
 
     def _read(self, id_: str, text: str) -> _Read:
@@ -196,7 +220,9 @@ class Checker:
         """Give what the rules find in normalised ``text`` before any guard; rules off apart."""
         return self._matcher.find(text.encode("ascii"), sentences, self._off)
 
-    def _score(self, reads: Sequence[_Read]) -> Sequence[Scored | None]:
+    def _score(
+        self, reads: Sequence[_Read], deadline: float | None = None
+    ) -> Sequence[Scored | None]:
         """Ask the model about some texts at once."""
         if self.model is None:
             return [None] * len(reads)
@@ -215,7 +241,7 @@ class Checker:
                     [v.guard if v else None for v in verdicts],
                 )
             )
-        return self.model.score(requests)
+        return self.model.score(requests, deadline)
 
     def _report(self, read: _Read, scored: Scored | None) -> Report:
         findings: list[Finding] = []
@@ -236,8 +262,9 @@ class Checker:
             findings=tuple(findings),
             dismissed=tuple(dismissed),
             scores=self._scores(scored, findings),
-            checklist=_checklist().check(read.plain, read.text, read.sentences),
+            checklist=self.checklist.check(read.plain, read.text, read.sentences),
             versions=self.versions,
+            incomplete=scored is not None and scored.incomplete,
         )
 
     def _scores(self, scored: Scored | None, findings: Sequence[Finding]) -> dict[str, float]:

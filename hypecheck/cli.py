@@ -1,4 +1,4 @@
-"""The command line: ``hypecheck check | rules | evaluate | train | serve``.
+"""The command line: ``hypecheck check | scan | rules | evaluate | train | serve | keys``.
 
 Exit codes: 0 nothing found (or all well), 1 findings at or above ``--fail-on`` (or failed
 examples), 2 wrong usage or a broken rule file, 3 unreadable input or model. Heavy modules are
@@ -37,6 +37,8 @@ app = typer.Typer(
 )
 rules_app = typer.Typer(help="Look at the rules, or test them.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
+keys_app = typer.Typer(help="API keys for `serve`.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
 
 class FormatName(StrEnum):
@@ -300,6 +302,130 @@ def run_examples(
 
 
 @app.command()
+def scan(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="CSV, TSV, XLSX, JSON, JSON Lines, Parquet, WARC, HTML, mail or text files, also "
+            "packed by gzip or zstd; folders of them; - for standard input.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(help="A folder for all results, or a .parquet, .jsonl, .csv, .sarif file."),
+    ],
+    rows: Annotated[
+        str, typer.Option(help="For a file: one row a finding or document.")
+    ] = "findings",
+    text_column: Annotated[
+        list[str] | None, typer.Option(help="Column of the text; repeatable; else guessed.")
+    ] = None,
+    id_column: Annotated[
+        list[str] | None, typer.Option(help="Column of the id; repeatable; else guessed.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes; 0 for one a core.")] = 0,
+    sensitivity: Sensitivity = SensitivityName.balanced,
+    model: ModelName = "fast",
+    rules: RuleFiles = None,
+    only: Only = None,
+    disable: Disable = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="A phrase never to flag; repeatable.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="An earlier scan's results: what they hold is marked known.")
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Start over instead of going on with an unfinished scan."),
+    ] = False,
+    max_errors: Annotated[
+        int | None, typer.Option(help="Stop when more records than this cannot be read.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Scan many texts over all cores; interrupted, the same command goes on ([scan])."""
+    try:
+        from hypecheck.batch import scan as batch
+    except ImportError as e:
+        raise HypeCheckError(
+            f"scanning needs more packages ({e}): pip install 'hypecheck[scan]'"
+        ) from None
+    plan = batch.Plan(
+        tuple(inputs),
+        tuple(text_column or ()),
+        tuple(id_column or ()),
+        sensitivity.value,
+        model,
+        tuple(str(p) for p in rules or ()),
+        tuple(only) if only else None,
+        tuple(disable or ()),
+        tuple(allow or ()),
+    )
+    with _progress(quiet) as (tell, update):
+        summary = batch.scan(
+            plan,
+            out,
+            rows=rows,
+            workers=workers,
+            fresh=fresh,
+            max_errors=max_errors,
+            baseline=baseline,
+            tell=tell,
+            progress=update,
+        )
+    s = summary
+    typer.echo(
+        f"{s.records:,} records, {s.scanned:,} scanned ({s.distinct:,} distinct texts, "
+        f"{s.clusters:,} clusters), {s.flagged:,} flagged, {s.findings:,} findings"
+        + (f", {s.known:,} of them known" if baseline else "")
+    )
+    for status, n in sorted(s.statuses.items()):
+        if status != "scanned":
+            typer.echo(f"{n:,} {status.replace('_', ' ')}")
+    typer.echo(f"results in {out}")
+    if s.statuses["error"] and s.scanned == 0:
+        sys.exit(EXIT_INPUT)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[tuple[Any, Any]]:
+    """Give functions for messages and progress: on a terminal one line, else plain lines."""
+    import time
+
+    start = last = time.monotonic()
+
+    def text(p: Any) -> str:
+        seconds = max(time.monotonic() - start, 0.1)
+        return (
+            f"{p.records:,} records read, {p.parts:,} parts done"
+            + (f" ({p.resumed:,} from before)" if p.resumed else "")
+            + f", {p.records / seconds:,.0f} records/s, {p.characters / seconds / 1e6:.1f} MB/s"
+            + (f", {p.errors:,} errors" if p.errors else "")
+        )
+
+    if quiet or not sys.stderr.isatty():
+
+        def plain(p: Any) -> None:
+            nonlocal last
+            if not quiet and time.monotonic() - last >= 10:
+                last = time.monotonic()
+                typer.echo(text(p), err=True)
+
+        yield lambda m: typer.echo(m, err=True), plain
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("reading") as status:
+        yield (
+            lambda m: console.print(m, markup=False, highlight=False),
+            lambda p: status.update(text(p)),
+        )
+
+
+@app.command()
 def evaluate(
     files: Annotated[
         list[Path], typer.Argument(help="Labelled texts: the guide's markup, or JSON Lines.")
@@ -350,6 +476,9 @@ def train(
         Path | None,
         typer.Option(help="Keep this model folder's transformer, or take weights from a file."),
     ] = None,
+    onward: Annotated[
+        bool, typer.Option("--onward", help="Fine-tune that transformer further.")
+    ] = False,
     linear_only: Annotated[bool, typer.Option(help="Leave the transformer out.")] = False,
 ) -> None:
     """Rebuild the rules' scores and the model from the corpus."""
@@ -368,22 +497,86 @@ def train(
             " or use --linear-only"
         ) from None
     target = out or Path("models") / DEFAULT_MODEL
-    rebuild(data, target, typer.echo, base=None if linear_only else base, network=network)
+    if onward and not (network and network.is_dir()):
+        raise HypeCheckError("--onward goes on from a model's folder: name it with --network")
+    rebuild(
+        data,
+        target,
+        typer.echo,
+        base=None if linear_only else base,
+        network=network,
+        onward=onward,
+    )
 
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; each holds the model.")] = None,
+    keys_file: Annotated[
+        Path | None, typer.Option(help="Accept only the API keys whose hashes it holds.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen beyond this machine without keys.")
+    ] = False,
+    cors_origin: Annotated[
+        list[str] | None, typer.Option(help="Let pages of this origin ask; may be repeated.")
+    ] = None,
 ) -> None:
-    """Serve the HTTP API: POST /v1/check, GET /healthz, docs at /docs."""
+    """Serve the API and the paste page; more settings: HYPECHECK_… variables, see the README."""
+    import tempfile
+
     import uvicorn
 
-    uvicorn.run("hypecheck.service.app:create_app", host=host, port=port, factory=True)
+    from hypecheck.service.settings import export, read_settings, refuse_open
+
+    given = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "keys_file": keys_file,
+        "insecure": insecure or None,
+        "cors_origins": cors_origin or None,
+    }
+    settings = read_settings(**given)
+    refuse_open(settings)
+    export(given)  # the workers are processes of their own
+    with tempfile.TemporaryDirectory(prefix="hypecheck-metrics-") as shared:
+        if settings.workers > 1 and settings.metrics:
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        typer.echo(f"HypeCheck: http://{shown}:{settings.port}/ (API: /docs)", err=True)
+        uvicorn.run(
+            "hypecheck.service.app:serve",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            http="hypecheck.service.connection:Hurried",
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=45,
+            h11_max_incomplete_event_size=65_536,
+        )
+
+
+@keys_app.command("new")
+def keys_new(name: Annotated[str, typer.Argument(help="Who will use it.")]) -> None:
+    """Make an API key: its line for the file on standard output, the key itself beside it."""
+    from hypecheck.service.keys import new_key
+
+    key, line = new_key(name)
+    typer.echo(line)
+    typer.echo(f"hypecheck: the key, shown this once: {key}", err=True)
 
 
 def run(argv: list[str] | None = None) -> Any:
     """Run the command line; the one place where errors become messages and exit codes."""
+    # Products of small matrices: more threads only wait for one another. NumPy is not loaded yet.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that lacks a sign gets a "?" for it
             stream.reconfigure(errors="replace")

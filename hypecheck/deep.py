@@ -6,14 +6,15 @@ pools and heads over them are a few arrays (:mod:`hypecheck.training.deep` fits 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypecheck.types import LABELS
-from hypecheck.windows import LONGEST, Window, windows
-from hypecheck.wordpiece import CLS, SEP, UNKNOWN, build_tokenizer
+from hypecheck.windows import Window, windows
+from hypecheck.wordpiece import CLS, SEP, Pieces
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,23 +36,24 @@ class Deep:
     """The transformer with its heads.
 
     Args:
-        data: ``vocabulary`` (list of word pieces), ``attention`` (width + 1,), ``head``
+        data: ``attention`` (width + 1,), ``head``
             (2 * width + 1, n_labels), ``token_head`` (width + 1, n_categories); the last rows
             are biases.
+        vocabulary: the word pieces.
         graph: the ONNX file's bytes.
         threads: of ONNX Runtime; 0 leaves it the choice.
     """
 
-    def __init__(self, data: Mapping[str, Any], graph: bytes, threads: int = 0) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], vocabulary: Sequence[str], graph: bytes, threads: int = 0
+    ) -> None:
         import numpy as np
 
         self._np = np
         self._graph = graph
         self._threads = threads
-        self._vocabulary: Sequence[str] = data["vocabulary"]
-        self._cls = self._vocabulary.index(CLS)
-        self._sep = self._vocabulary.index(SEP)
-        self._unknown = self._vocabulary.index(UNKNOWN)
+        self._cls = vocabulary.index(CLS)
+        self._sep = vocabulary.index(SEP)
         self._attention = np.asarray(data["attention"], np.float32)
         self._head = np.asarray(data["head"], np.float32)
         self._token_head = np.asarray(data["token_head"], np.float32)
@@ -71,58 +73,47 @@ class Deep:
             self._graph, options, providers=["CPUExecutionProvider"]
         )
 
-    @cached_property
-    def _tokenizer(self) -> Any:
-        return build_tokenizer(self._vocabulary)
-
     def read(
-        self, documents: Sequence[tuple[Sequence[str], Sequence[bool]]]
-    ) -> list[dict[int, Reading]]:
+        self,
+        documents: Sequence[tuple[Sequence[Pieces], Sequence[bool]]],
+        deadline: float | None = None,
+    ) -> tuple[list[dict[int, Reading]], bool]:
         """Read the sentences that are asked for, each in its window.
 
         Args:
-            documents: of each its normalised sentences, and which of them are wanted. A window
-                is read when one of its sentences is wanted.
+            documents: of each the word pieces of its sentences, and which of them are wanted. A
+                window is read when one of its sentences is wanted.
+            deadline: by ``time.monotonic()``; no window is begun after it.
 
         Returns:
-            For each document, readings by sentence index: at least of the wanted ones.
+            For each document, readings by sentence index: at least of the wanted ones, if the
+            second value says that all windows were read.
         """
         out: list[dict[int, Reading]] = [{} for _ in documents]
-        jobs: list[tuple[int, Window, int]] = []
-        encoded: list[list[Any]] = []
-        for d, (sentences, wanted) in enumerate(documents):
+        for (sentences, wanted), found in zip(documents, out, strict=True):
             if not any(wanted):
-                encoded.append([])
                 continue
-            tokens = self._tokenizer.encode_batch(list(sentences))
-            encoded.append(tokens)
-            lengths = [min(len(e.ids), LONGEST) or 1 for e in tokens]
-            for w in windows(lengths):
+            for w in windows([len(p.ids) for p in sentences]):
                 if any(wanted[i] for i in w.scored):
-                    jobs.append((d, w, 1 + sum(lengths[i] + 1 for i in w.sentences)))
-        for job in jobs:
-            self._run(job, encoded, out)
-        return out
+                    if deadline is not None and time.monotonic() >= deadline:
+                        return out, False
+                    self._run(w, sentences, found)
+        return out, True
 
-    def _run(
-        self,
-        job: tuple[int, Window, int],
-        encoded: Sequence[Sequence[Any]],
-        out: list[dict[int, Reading]],
-    ) -> None:
+    def _run(self, window: Window, sentences: Sequence[Pieces], found: dict[int, Reading]) -> None:
         """Read one window.
 
         One at a time: int8 scales are taken over a batch, so that in a shared batch a text's
         scores would depend on its neighbours'.
         """
         np = self._np
-        d, window, size = job
+        size = 1 + sum(len(sentences[k].ids) + 1 for k in window.sentences)
         ids = np.empty((1, size), np.int64)
         ids[0, 0] = self._cls
         places: list[tuple[int, int, int]] = []  # sentence, from, to
         p = 1
         for k in window.sentences:
-            tokens = encoded[d][k].ids[:LONGEST] or [self._unknown]
+            tokens = sentences[k].ids
             ids[0, p : p + len(tokens)] = tokens
             ids[0, p + len(tokens)] = self._sep
             places.append((k, p, p + len(tokens)))
@@ -137,4 +128,4 @@ class Deep:
             mean = hidden[a:b].mean(axis=0)
             pooled = weighted[a:b].sum(axis=0) / weight[a:b].sum()
             logits = np.concatenate([mean, pooled]) @ self._head[:-1] + self._head[-1]
-            out[d][k] = Reading(logits, encoded[d][k].offsets[:LONGEST], inner[a:b])
+            found[k] = Reading(logits, sentences[k].offsets, inner[a:b])

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import re2
 
@@ -109,6 +109,8 @@ _HEALTH = re2.compile(
     r"|tirzep|wegovy|mounjaro|slim|younger|youth|nad\b|iv\b|trt\b|ed\b|ms\b|addict|recovery"
     r"|smok|hearing|ears?\b|walk|mobility|limp|scan|mri|test|lab\b|jab|shot|jabs|bloat"
     r"|probiotic|collagen|glow|lash|brow|longevity|biolog|genetic|dna\b|trial|regenerat"
+    r"|tumou?r|rheumat|lupus|fibromyal|gout\b|oncolog|orthodon|nose\b|chest\b|thyroid"
+    r"|transplant|remed(?:y|ies)|liposuc|rhinoplast|botanical|tonic\b|wound|fractur|bruis"
     r"|orthop|podiat|psych|counsel|mental|mood|nutrition|keto|fda\b)",
     options(),
 )
@@ -124,7 +126,7 @@ _OTHER_TRADE = re2.compile(
     r"|broadband|video games?)",
     options(),
 )
-_LONG_ENOUGH = 25  # words
+_LONG_ENOUGH = 40  # words
 _ENTRY = re.compile(r"(?m)^[ \t]*[\[(]?(\d{1,2})[\]).]? +(?=.*(?:19|20)\d\d)")
 _CITATION = re2.compile(r"\[(\d{1,2})\]|\((\d{1,2})\)", options())
 
@@ -256,7 +258,7 @@ def judge(
     """
     if not candidates:
         return []
-    health: bool | None = None
+    health: bool | Literal["unclear"] | None = None
     spacy_wanted: dict[int, Doc | None] = {}
     cues: dict[int, list[tuple[str, int, int]]] = {}
     out: list[Verdict | None] = []
@@ -265,7 +267,8 @@ def judge(
         if "not_health" in guards:
             if health is None:
                 health = _about_health(text)
-            if not health:
+            # The model has read the whole text: only another trade, named, speaks against it.
+            if health is False or (health == "unclear" and c.rule is not None):
                 verdict = Verdict("not_health", c.start, c.start)
         if verdict is None and not guards:
             out.append(None)
@@ -291,10 +294,12 @@ def judge(
     return out
 
 
-def _about_health(text: str) -> bool:
+def _about_health(text: str) -> bool | Literal["unclear"]:
     if _HEALTH.search(text) is not None:
         return True
-    return len(text.split()) < _LONG_ENOUGH and _OTHER_TRADE.search(text) is None
+    if _OTHER_TRADE.search(text) is not None:
+        return False
+    return True if len(text.split()) < _LONG_ENOUGH else "unclear"
 
 
 def _doc(body: str) -> Doc:

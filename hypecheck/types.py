@@ -204,6 +204,7 @@ class Report:
     scores: Mapping[str, float]
     checklist: tuple[ChecklistItem, ...]
     versions: Versions
-    notes: tuple[str, ...] = field(
-        default=()
-    )  # what a reader should know, e.g. "looks non-English"
+    # What a reader should know, e.g. "looks non-English".
+    notes: tuple[str, ...] = field(default=())
+    # The time given ran out: what the transformer did not read was judged by the fast tier.
+    incomplete: bool = False

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 BUDGET = 256  # tokens of a window
-LONGEST = 96  # tokens of a sentence that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Window:
 
 
 def windows(lengths: Sequence[int]) -> list[Window]:
-    """Cut a document whose sentences have so many tokens (each at most ``LONGEST``)."""
+    """Cut a document whose sentences have so many tokens (each at most ``wordpiece.LONGEST``)."""
     out: list[Window] = []
     context: tuple[int, ...] = ()
     scored: list[int] = []

@@ -3,12 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 UNKNOWN, CLS, SEP = "[UNK]", "[CLS]", "[SEP]"
+LONGEST = 96  # pieces of a sentence that are read
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The word pieces of one sentence, at least one."""
+
+    ids: Sequence[int]
+    offsets: Sequence[tuple[int, int]]  # within the sentence
+
+
+class WordPieces:
+    """Sentences to word pieces; built when first used.
+
+    Args:
+        vocabulary: the pieces; a piece's id is its place.
+    """
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        self.vocabulary = vocabulary
+        self._unknown = vocabulary.index(UNKNOWN)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return build_tokenizer(self.vocabulary)
+
+    def cut(self, sentences: Sequence[str]) -> list[Pieces]:
+        """Cut normalised sentences, each at most :data:`LONGEST` pieces."""
+        return [
+            Pieces(e.ids[:LONGEST] or [self._unknown], e.offsets[:LONGEST] or [(0, 0)])
+            for e in self._tokenizer.encode_batch(list(sentences))
+        ]
 
 
 def build_tokenizer(vocabulary: Sequence[str]) -> Tokenizer:

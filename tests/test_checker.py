@@ -361,7 +361,7 @@ class StubModel:
         self.table = table
         self.requests: list[Request] = []
 
-    def score(self, requests: Sequence[Request]) -> list[Scored]:
+    def score(self, requests: Sequence[Request], deadline: float | None = None) -> list[Scored]:
         self.requests += requests
         return [self._one(r) for r in requests]
 
@@ -382,7 +382,7 @@ class StubModel:
 
 def stubbed(monkeypatch: pytest.MonkeyPatch, table: Mapping[str, tuple[str, float]]) -> StubModel:
     stub = StubModel(table)
-    monkeypatch.setattr("hypecheck.model.load", lambda _: stub)
+    monkeypatch.setattr("hypecheck.model.load", lambda *_: stub)
     return stub
 
 

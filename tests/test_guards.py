@@ -268,7 +268,7 @@ HEALTH: dict[str, tuple[str, bool]] = {
     "short and neutral": ("[Only 3 spots left]!", False),
     "other trade": ("[Only 3 spots left] for our pizza course!", True),
     "other trade with a health word": ("[Only 3 spots left] for knees and pizza!", False),
-    "long without a health word": ("[Only 3 left]! " + "Come and see our offers today. " * 5, True),
+    "long without a health word": ("[Only 3 left]! " + "Come and see our offers today. " * 8, True),
 }
 
 

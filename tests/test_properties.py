@@ -15,7 +15,7 @@ import hypecheck
 from hypecheck import Checker, Report
 from hypecheck.formats import FORMATS, Options
 from hypecheck.formats.json import report_dict
-from hypecheck.service.offsets import Utf16, to_utf16
+from hypecheck.service.offsets import Utf8, Utf16, convert
 from hypecheck.types import CATEGORIES
 
 BROAD = Checker("broad", model=None)
@@ -125,10 +125,18 @@ def test_utf16_offsets_count_code_units(text: str) -> None:
 
 
 @given(TEXTS)
+def test_utf8_offsets_count_bytes(text: str) -> None:
+    table = Utf8(text)
+    assert [table.unit(i) for i in range(len(text) + 1)] == [
+        len(text[:i].encode("utf-8", "surrogatepass")) for i in range(len(text) + 1)
+    ]
+
+
+@given(TEXTS)
 @example("😀😀 Act now! 😀 It does not cure gout. 😀")
 def test_utf16_spans_slice_the_text_as_javascript_would(text: str) -> None:
     report = BROAD.check(text)
-    converted = to_utf16(report_dict(report), text)
+    converted = convert(report_dict(report), text, "utf16")
     assert converted["offset_unit"] == "utf16"
     raw = text.encode("utf-16-le", "surrogatepass")
     for span in _dicts(converted):
@@ -154,11 +162,11 @@ def _dicts(value: Any) -> Iterator[dict[str, Any]]:
 def test_utf16_leaves_the_given_report_alone() -> None:
     before = report_dict(BROAD.check("😀 Act now!"))
     copy = json.loads(json.dumps(before))
-    to_utf16(before, "😀 Act now!")
+    convert(before, "😀 Act now!", "utf16")
     assert before == copy
 
 
 @pytest.mark.parametrize("text", ["Act now!", "é Act now!", ""])
 def test_without_astral_characters_the_units_agree(text: str) -> None:
     plain = report_dict(hypecheck.check(text))
-    assert to_utf16(plain, text) == {**plain, "offset_unit": "utf16"}
+    assert convert(plain, text, "utf16") == {**plain, "offset_unit": "utf16"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypecheck.windows import BUDGET, LONGEST, windows
+from hypecheck.windows import BUDGET, windows
+from hypecheck.wordpiece import LONGEST
 
 LENGTHS = st.lists(st.integers(1, LONGEST), max_size=60)
 

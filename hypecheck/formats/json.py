@@ -46,6 +46,7 @@ def report_dict(report: Report, *, include_text: bool = False) -> dict[str, Any]
     ]
     out["versions"] = _fields(report.versions)
     out["notes"] = list(report.notes)
+    out["incomplete"] = report.incomplete
     return out
 
 

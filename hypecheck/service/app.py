@@ -1,141 +1,186 @@
-"""The first HTTP endpoint: ``POST /v1/check`` and ``GET /healthz``. The text is never logged."""
+"""The HTTP service, put together: limits and logs outside, the APIs and the page inside."""
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
-from typing import Annotated, Any, Literal
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
-from hypecheck.checker import VERSION, Checker
-from hypecheck.errors import HypeCheckError
-from hypecheck.formats.json import report_dict
-from hypecheck.service.offsets import to_utf16
-from hypecheck.types import Sensitivity
+from hypecheck.checker import VERSION
+from hypecheck.service import languagetool, native, operations, page, presidio
+from hypecheck.service.access import Access, AccessMiddleware
+from hypecheck.service.body import BodyLimits, Head
+from hypecheck.service.connection import Hurried
+from hypecheck.service.engine import Engine
+from hypecheck.service.observe import (
+    CorrelationIdMiddleware,
+    Metrics,
+    Observe,
+    configure_logging,
+    logger,
+)
+from hypecheck.service.problems import Problem, install
+from hypecheck.service.settings import Settings, read_settings, refuse_open
+from hypecheck.types import CATEGORIES
 
-MAX_CHARACTERS = 200_000
+_DESCRIPTION = """Reads clinic marketing and shows, phrase by phrase, where it hypes.
+
+`/v1` is the native API; `/v2` is LanguageTool's, for editors; `/analyze` is Presidio's, for
+guardrails; `/` is a page to paste a text into. Errors are RFC 9457 problems (on `/v2` plain text).
+Texts are neither stored nor logged."""
 
 
-class CheckRequest(BaseModel):
-    """A text to check, and how."""
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """Make the application; the model is loaded and verified before it serves.
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"text": "Our stem cells cure arthritis. Only 3 spots left!"}]
-        },
+    Raises:
+        HypeCheckError: a setting is wrong, or the model is damaged.
+    """
+    settings = settings or read_settings()
+    refuse_open(settings)
+    start = time.perf_counter()
+    engine = Engine(settings)
+    engine.load()
+    metrics = Metrics()
+    metrics.load_seconds.set(time.perf_counter() - start)
+    access = Access(settings)
+    app = api(settings, engine)
+    app.state.access, app.state.metrics = access, metrics
+
+    around: ASGIApp = BodyLimits(Head(app), settings.max_body_bytes, settings.body_seconds)
+    around = AccessMiddleware(around, access)
+    if settings.cors_origins or settings.cors_origin_regex:
+        around = CORSMiddleware(
+            around,
+            allow_origins=settings.cors_origins,
+            allow_origin_regex=settings.cors_origin_regex,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+            max_age=600,
+        )
+    around = Observe(around, metrics, VERSION, _tracer() if settings.tracing else None)
+    whole = CorrelationIdMiddleware(
+        around,
+        header_name="X-Request-ID",
+        generator=lambda: uuid.uuid4().hex,
+        validator=_plain_id,
+        transformer=lambda value: value,
     )
-
-    text: str
-    id: str = ""
-    sensitivity: Sensitivity = "balanced"
-    only: Annotated[list[str] | None, Field(description="Kinds or categories to report.")] = None
-    disable: Annotated[list[str], Field(description="Kinds, categories or rule ids to drop.")] = []
-    allow: Annotated[list[str], Field(description="Phrases never to flag.")] = []
-    offset_unit: Literal["codepoint", "utf16"] = "codepoint"
-    include_text: bool = False
+    versions = engine.versions
+    logger().info("ready", model=versions.model, ruleset=versions.ruleset, version=VERSION)
+    return whole
 
 
-class ProblemError(Exception):
-    """Becomes an RFC 9457 answer; its detail never holds the user's text."""
-
-    def __init__(self, status: int, title: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.title, self.detail = status, title, detail
-
-
-class AsciiJSON(Response):
-    """JSON in which lone surrogates stay escaped, so that any text can be answered."""
-
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        """Give the body."""
-        return json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+def serve() -> ASGIApp:
+    """Make the application for a server process of its own: logging is set up too."""
+    settings = read_settings()
+    configure_logging(settings)
+    Hurried.seconds = settings.body_seconds
+    return create_app(settings)
 
 
-@lru_cache(maxsize=64)
-def _checker(
-    sensitivity: Sensitivity,
-    only: tuple[str, ...] | None,
-    disable: tuple[str, ...],
-    allow: tuple[str, ...],
-) -> Checker:
-    return Checker(sensitivity, only=only, disable=disable, allow=allow)
+def api(settings: Settings, engine: Engine) -> FastAPI:
+    """Make the routes alone; what OpenAPI describes."""
 
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        engine.close()
 
-def create_app() -> FastAPI:
-    """Make the application; the default model is loaded and verified before it serves."""
     app = FastAPI(
         title="HypeCheck",
         version=VERSION,
         summary="Reads clinic marketing and shows, phrase by phrase, where it hypes.",
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        separate_input_output_schemas=False,
     )
-    _checker("balanced", None, (), ())
-
-    @app.exception_handler(ProblemError)
-    def problem(_: Request, e: ProblemError) -> Response:
-        return _problem(e.status, e.title, e.detail)
-
-    @app.exception_handler(HTTPException)
-    def refused(_: Request, e: HTTPException) -> Response:
-        answer = _problem(e.status_code, e.detail, e.detail)
-        answer.headers.update(e.headers or {})
-        return answer
-
-    @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, e: RequestValidationError) -> Response:
-        # Pydantic's errors carry the input: only place and message are passed on.
-        errors = [
-            {"where": "/".join(str(p) for p in x["loc"]), "message": x["msg"]} for x in e.errors()
-        ]
-        detail = "; ".join(f"{x['where']}: {x['message']}" for x in errors)
-        return _problem(422, "Invalid request", detail, errors)
-
-    @app.post("/v1/check", response_class=AsciiJSON)
-    def check(body: CheckRequest) -> Response:
-        """Check one text: the report, under the same names as in Python."""
-        if len(body.text) > MAX_CHARACTERS:
-            raise ProblemError(
-                413,
-                "Text too long",
-                f"{len(body.text)} characters, the limit is {MAX_CHARACTERS}; split the text",
-            )
-        only = tuple(body.only) if body.only is not None else None
-        try:
-            checker = _checker(body.sensitivity, only, tuple(body.disable), tuple(body.allow))
-        except HypeCheckError as e:
-            raise ProblemError(422, "Invalid option", str(e)) from None
-        report = checker.check(body.text, body.id)
-        content = report_dict(report, include_text=body.include_text)
-        if body.offset_unit == "utf16":
-            content = to_utf16(content, body.text)
-        return AsciiJSON(content, headers={"Cache-Control": "no-store"})
-
-    @app.get("/healthz")
-    def healthz() -> dict[str, str]:
-        """Say that the service is up, and which versions answer."""
-        versions = _checker("balanced", None, (), ()).versions
-        return {"status": "ok", "ruleset": versions.ruleset, "model": versions.model or "none"}
-
+    app.state.settings, app.state.engine = settings, engine
+    install(app)
+    for router in (native.router, languagetool.router, presidio.router, operations.router):
+        app.include_router(router)
+    page.add(app)
+    _describe(app, engine)
     return app
 
 
-def _problem(
-    status: int, title: str, detail: str, errors: list[dict[str, str]] | None = None
-) -> Response:
-    content: dict[str, Any] = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
+def _describe(app: FastAPI, engine: Engine) -> None:
+    """Say what the models alone do not: problems, keys, and the names of kinds and rules."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = made()
+            components = schema["components"]
+            schemas = components["schemas"]
+            reference = "#/components/schemas/{model}"
+            schemas["Problem"] = Problem.model_json_schema(ref_template=reference)
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            components["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            }
+            schema["security"] = [{}, {"bearer": []}, {"key": []}]
+            for path, verbs in schema["paths"].items():
+                for operation in verbs.values():
+                    if not path.startswith("/v2"):
+                        operation["responses"].update(_problems(operation["responses"]))
+                    for parameter in operation.get("parameters", ()):
+                        _name(parameter["name"], parameter["schema"], engine)
+                        if path == "/v1/rules/{kind}":
+                            kinds = engine.checker(engine.default).ruleset.kinds
+                            parameter["schema"]["enum"] = list(kinds)
+            for model in schemas.values():
+                for field, described in model.get("properties", {}).items():
+                    _name(field, described, engine)
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _problems(responses: dict[str, Any]) -> dict[str, Any]:
+    """Give the responses that are errors as problems, the common ones of a middleware added."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    titles = {"413": "The body is too large", "422": "A wrong parameter"}
+    wrong = {k: v for k, v in responses.items() if k.startswith(("4", "5"))}
+    return {
+        k: {"description": titles.get(k, v["description"]), "content": content}
+        for k, v in wrong.items()
     }
-    if errors:
-        content["errors"] = errors
-    body = json.dumps(content, ensure_ascii=True)
-    return Response(body, status, media_type="application/problem+json")
+
+
+def _name(field: str, described: dict[str, Any], engine: Engine) -> None:
+    """List the names that an option takes."""
+    ruleset = engine.checker(engine.default).ruleset
+    kinds = [*CATEGORIES, *ruleset.kinds]
+    names = {
+        "only": kinds,
+        "disable": [*kinds, *sorted(r.id for r in ruleset.rules)],
+        "entities": [k.upper() for k in ruleset.kinds],
+    }.get(field)
+    for part in [described, *described.get("anyOf", ())]:
+        if names and part.get("type") == "array":
+            part["items"] = {"type": "string", "enum": names}
+
+
+def _plain_id(value: str) -> bool:
+    """Accept a client's request id when it can do no harm in a log."""
+    return 0 < len(value) <= 64 and value.isascii() and value.replace("-", "").isalnum()
+
+
+def _tracer() -> Any:
+    from opentelemetry import trace  # the extra "otel"
+
+    return trace.get_tracer("hypecheck", VERSION)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,29 +15,40 @@ from hypecheck.types import CATEGORIES
 LOST = 0.005  # of what the broad setting flags, the share that the gate may keep back
 
 
-def stack(
-    linear: NDArray[np.float64], deep: NDArray[np.float64] | None, y: NDArray[np.int8]
-) -> NDArray[np.float64]:
+def stack(margins: Sequence[NDArray[np.floating[Any]]], y: NDArray[np.int8]) -> NDArray[np.float64]:
     """Weigh and calibrate margins on dev by a logistic regression for each label (Platt).
 
+    Args:
+        margins: of each part of a tier, (n_sentences, n_labels).
+        y: labels, of the same shape.
+
     Returns:
-        (n_labels, 3): weight of the linear margin, of the transformer's, offset.
+        (n_labels, n_parts + 1): the weight of each part's margin, offset.
     """
-    out = np.zeros((y.shape[1], 3))
+    out = np.zeros((y.shape[1], len(margins) + 1))
     for k in range(y.shape[1]):
         if y[:, k].sum() < 5:
-            out[k] = (0.5, 0.5, 0.0) if deep is not None else (1.0, 0.0, 0.0)
+            out[k, :-1] = 1 / len(margins)
             continue
-        parts = [linear[:, k]] if deep is None else [linear[:, k], deep[:, k]]
-        m = LogisticRegression(C=1.0).fit(np.stack(parts, axis=1), y[:, k])
-        out[k] = (m.coef_[0, 0], m.coef_[0, 1] if deep is not None else 0.0, m.intercept_[0])
+        x = np.stack([m[:, k] for m in margins], axis=1)
+        m = LogisticRegression(C=1.0).fit(x, y[:, k])
+        out[k] = [*m.coef_[0], m.intercept_[0]]
+    return out
+
+
+def chances(
+    margins: Sequence[NDArray[np.floating[Any]]], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Give the probabilities that :func:`stack`'s weights make of margins."""
+    z = sum(m * weights[:, k] for k, m in enumerate(margins)) + weights[:, -1]
+    out: NDArray[np.float64] = 1 / (1 + np.exp(-z))
     return out
 
 
 def gate(fast: NDArray[np.float64], full: NDArray[np.float64], bar: Sequence[float]) -> list[float]:
     """Give, by category, the fast tier's probability below which a sentence counts as clear.
 
-    Of the sentences that both halves together would flag at the broad setting at most
+    Of the sentences that the default tier would flag at the broad setting at most
     :data:`LOST` may lie below it.
     """
     out = []

@@ -14,6 +14,7 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers import optimizer
 from torch import nn
+from transformers import BertConfig, BertModel
 
 from hypecheck.training.deep import Network
 
@@ -70,7 +71,77 @@ def to_onnx(net: Network, *, int8: bool = True) -> bytes:
         return buffer.getvalue()
 
 
-def heads(net: Network, vocabulary: list[str]) -> dict[str, Any]:
+def restore(graph: bytes, data: dict[str, Any], n_pieces: int) -> Network:
+    """Give the network that :func:`to_onnx` and :func:`heads` wrote, to go on training with.
+
+    Its weights are those of the int8 graph, so a little rougher than they were.
+    """
+    model = onnx.load_from_string(graph)
+    values = {i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer}
+
+    def whole(name: str) -> Any:
+        scale, zero = values[f"{name}_scale"], values[f"{name}_zero_point"]
+        quantised = values[f"{name}_quantized"].astype(np.float32)
+        return torch.from_numpy((quantised - zero.astype(np.float32)) * scale)
+
+    config = BertConfig(
+        vocab_size=n_pieces,
+        hidden_size=_WIDTH,
+        num_hidden_layers=6,
+        num_attention_heads=_HEADS,
+        intermediate_size=4 * _WIDTH,
+    )
+    net = Network(BertModel(config, add_pooling_layer=False), 0.1)
+    state = {
+        n.removeprefix("encoder."): torch.from_numpy(v.copy())
+        for n, v in values.items()
+        if n.startswith("encoder.") and v.dtype == np.float32 and v.ndim == 1
+    }
+    for kind in ("word", "position", "token_type"):
+        name = f"embeddings.{kind}_embeddings.weight"
+        state[name] = whole(f"encoder.{name}")
+    # Products with constants stand in the graph in the order in which a layer computes them.
+    products = [
+        n.input[1].removesuffix("_quantized")
+        for n in model.graph.node
+        if n.op_type == "MatMulInteger"
+    ]
+    parts = (
+        "attention.self.query", "attention.self.key", "attention.self.value",
+        "attention.output.dense", "intermediate.dense", "output.dense",
+    )  # fmt: skip
+    left = {f"encoder.layer.{k}.{p}.weight" for k in range(6) for p in parts}
+    sizes = iter(products)
+    for k in range(6):
+        for p in parts:
+            name = f"encoder.layer.{k}.{p}.weight"
+            state[name] = whole(next(sizes)).T.contiguous()
+            left.discard(name)
+    if left or next(sizes, None) is not None:
+        raise ValueError("the graph is not one that to_onnx wrote")
+    missing, unexpected = net.encoder.load_state_dict(state, strict=False)
+    if unexpected or [m for m in missing if "position_ids" not in m]:
+        raise ValueError(f"the graph does not fit the network: {missing}, {unexpected}")
+    for layer, rows in ((net.head, data["head"]), (net.token_head, data["token_head"])):
+        layer.weight.data = torch.from_numpy(np.ascontiguousarray(rows[:-1].T))
+        layer.bias.data = torch.from_numpy(rows[-1].copy())
+    net.attention.weight.data = torch.from_numpy(data["attention"][None, :-1].copy())
+    net.attention.bias.data = torch.from_numpy(data["attention"][-1:].copy())
+    return net
+
+
+def embeddings(graph: bytes) -> Any:
+    """Give the word embeddings in an int8 graph, (n_pieces, width) float32."""
+    values = {i.name: i for i in onnx.load_from_string(graph).graph.initializer}
+    name = "encoder.embeddings.word_embeddings.weight"
+    scale, zero, quantised = (
+        onnx.numpy_helper.to_array(values[f"{name}_{part}"]).astype(np.float32)
+        for part in ("scale", "zero_point", "quantized")
+    )
+    return (quantised - zero) * scale
+
+
+def heads(net: Network) -> dict[str, Any]:
     """Give what :class:`hypecheck.deep.Deep` needs besides the graph."""
 
     def rows(layer: nn.Linear) -> Any:
@@ -79,7 +150,6 @@ def heads(net: Network, vocabulary: list[str]) -> dict[str, Any]:
         return np.concatenate([weight.T, bias[None]]).astype(np.float32)
 
     return {
-        "vocabulary": vocabulary,
         "attention": rows(net.attention)[:, 0],
         "head": rows(net.head),
         "token_head": rows(net.token_head),

@@ -11,6 +11,7 @@ import io
 import json
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,29 @@ from numpy.typing import NDArray
 from hypecheck import corpus, ruleset
 from hypecheck.artefact import FORMAT, read_manifest, read_verified
 from hypecheck.checker import VERSION, Checker
+from hypecheck.conv import Conv
 from hypecheck.corpus import LabelledDocument
+from hypecheck.deep import Deep
 from hypecheck.errors import HypeCheckError
 from hypecheck.model import Request, load
+from hypecheck.normalise import normalise
 from hypecheck.training import behaviour, card, rule_examples
-from hypecheck.training.calibrate import documents_fit, gate, stack, threshold
+from hypecheck.training.calibrate import chances, documents_fit, gate, stack, threshold
 from hypecheck.training.evaluate import evaluate
 from hypecheck.training.examples import build
 from hypecheck.training.linear import fit, matrix, targets, vocabulary
 from hypecheck.training.rule_scores import score_rules, write_scores
-from hypecheck.training.splits import split_of
+from hypecheck.training.splits import split_of, units
 from hypecheck.types import CATEGORIES, LABELS, SENSITIVITIES, Sensitivity
+from hypecheck.wordpiece import Pieces, WordPieces
 
 KEEP = 140_000  # features that ship: those with the largest weights
 # Precision to reach on dev; a little above what is promised, as dev is small.
-PRECISION: dict[Sensitivity, float] = {"strict": 0.955, "balanced": 0.885, "broad": 0.0}
+# The fast tier is for a first look at very many texts: it trades some precision for recall.
+PRECISION: dict[str, dict[Sensitivity, float]] = {
+    "default": {"strict": 0.955, "balanced": 0.885, "broad": 0.0},
+    "fast": {"strict": 0.955, "balanced": 0.85, "broad": 0.0},
+}
 PROBE = (
     "Our stem cells cure arthritis, guaranteed.",
     "Only 3 spots left: book before Friday and get 50% off!",
@@ -63,6 +72,7 @@ def train(
     *,
     base: Path | None = None,
     network: Path | None = None,
+    onward: bool = False,
     scores: bool = True,
 ) -> dict[str, Any]:
     """Rebuild everything from ``data`` into ``out``; give the manifest.
@@ -74,6 +84,7 @@ def train(
         base: folder of the transformer's base weights; without it the linear half is built alone.
         network: taken instead of fine-tuning again: another model's folder, whose transformer is
             kept as it is, or a file of PyTorch weights (then ``base`` is needed too).
+        onward: fine-tune the transformer of that folder further, on a corpus that has grown.
         scores: also rewrite the rules' measured scores.
     """
     documents = corpus.read([data])
@@ -109,69 +120,99 @@ def train(
         "rules": sorted(r.id for r in checker.ruleset.rules),
     }
     files: dict[str, bytes] = {}
-    z_deep = None
+    parts_of: dict[str, list[NDArray[Any]]] = {"fast": [z]}
     if base is not None or network is not None:
-        artefact["deep"], files["deep.onnx"] = _transformer(parts["train"], base, network, log)
-        z_deep = _deep_margins(artefact["deep"], files["deep.onnx"], parts["dev"])
+        made = _networks(parts["train"], base, network, onward, log)
+        artefact |= made.arrays
+        files["deep.onnx"] = made.graph
+        parts_of["fast"].append(made.conv_margins(parts["dev"]))
+        parts_of["default"] = [*parts_of["fast"], made.deep_margins(parts["dev"])]
+    else:
+        parts_of["default"] = parts_of["fast"]
     artefact["tiers"] = {}
     thresholds: dict[str, Any] = {}
-    chances = {}
-    for tier, extra in (("fast", None), ("default", z_deep)):
-        weighing = stack(z[sure_dev], None if extra is None else extra[sure_dev], y_dev[sure_dev])
-        margin = z * weighing[:, 0] + weighing[:, 2]
-        if extra is not None:
-            margin = margin + extra * weighing[:, 1]
-        p = chances[tier] = 1 / (1 + np.exp(-margin))
+    p_of = {}
+    for tier, margins in parts_of.items():
+        weighing = stack([m[sure_dev] for m in margins], y_dev[sure_dev])
+        p = p_of[tier] = chances(margins, weighing)
         thresholds[tier] = {
             s: {
-                c: threshold(p[sure_dev, k], y_dev[sure_dev, k], PRECISION[s])
+                c: threshold(p[sure_dev, k], y_dev[sure_dev, k], PRECISION[tier][s])
                 for k, c in enumerate(CATEGORIES)
             }
             for s in SENSITIVITIES
         }
         artefact["tiers"][tier] = {"stack": weighing, "document": documents_fit(held, p[:, :n])}
         log(f"{tier}: thresholds {thresholds[tier]}")
-    if z_deep is not None:
+    if files:
         bar = [thresholds["default"]["broad"][c] for c in CATEGORIES]
-        artefact["gate"] = gate(chances["fast"], chances["default"], bar)
-        open_ = (chances["fast"][:, :n] >= artefact["gate"]).any(axis=1).mean()
+        artefact["gate"] = gate(p_of["fast"], p_of["default"], bar)
+        open_ = (p_of["fast"][:, :n] >= artefact["gate"]).any(axis=1).mean()
         log(f"gate {artefact['gate']}: {open_:.0%} of the sentences are left open")
     return _write(artefact, files, thresholds, data, out, checker, parts, log)
 
 
-def _transformer(
-    documents: Sequence[LabelledDocument], base: Path | None, network: Path | None, log: Log
-) -> tuple[dict[str, Any], bytes]:
-    """Give the heads and the ONNX graph: fine-tuned now, or taken over."""
+@dataclass(frozen=True, slots=True)
+class _Networks:
+    """The transformer and the convolution distilled from it, as they ship."""
+
+    arrays: dict[str, Any]  # "pieces", "deep", "conv"
+    graph: bytes
+
+    def _pieces(self, documents: Sequence[LabelledDocument]) -> list[list[Pieces]]:
+        cut = WordPieces(self.arrays["pieces"]).cut
+        return [cut([normalise(s.text).text for s in d.sentences]) for d in units(documents)]
+
+    def deep_margins(self, documents: Sequence[LabelledDocument]) -> NDArray[np.float64]:
+        """Read every sentence with the quantised network; (n_sentences, n_labels)."""
+        deep = Deep(self.arrays["deep"], self.arrays["pieces"], self.graph)
+        jobs = [(cut, [True] * len(cut)) for cut in self._pieces(documents)]
+        readings, _ = deep.read(jobs)
+        return np.stack([r[i].logits for r in readings for i in sorted(r)]).astype(np.float64)
+
+    def conv_margins(self, documents: Sequence[LabelledDocument]) -> NDArray[np.float32]:
+        """Read every sentence with the convolution; (n_sentences, n_labels)."""
+        conv = Conv(self.arrays["conv"])
+        return np.concatenate(
+            [conv.margins([p.ids for p in cut]) for cut in self._pieces(documents)]
+        )
+
+
+def _networks(
+    documents: Sequence[LabelledDocument],
+    base: Path | None,
+    network: Path | None,
+    onward: bool,
+    log: Log,
+) -> _Networks:
+    """Fine-tune the transformer, take it over or go on with it; then distil the convolution."""
+    from hypecheck.training import conv, deep, export
+
     if network is not None and network.is_dir():
         old = read_manifest(network)
         data = joblib.load(io.BytesIO(read_verified(network, old, "model.joblib")))
+        made = _Networks(
+            {"pieces": data["pieces"], "deep": data["deep"]},
+            read_verified(network, old, "deep.onnx"),
+        )
         log(f"transformer: taken from {network}")
-        return data["deep"], read_verified(network, old, "deep.onnx")
-    if base is None:
+        if onward:
+            net = export.restore(made.graph, data["deep"], len(data["pieces"]))
+            opinions = 1 / (1 + np.exp(-made.deep_margins(documents)))
+            net = deep.continued(net, data["pieces"], documents, opinions, log)
+            made = _Networks(
+                {"pieces": data["pieces"], "deep": export.heads(net)}, export.to_onnx(net)
+            )
+    elif base is None:
         raise HypeCheckError("PyTorch weights need the base weights beside them (--base)")
-    from hypecheck.training import deep, export
-
-    net, pieces = deep.network(documents, base, network, log)
-    graph = export.to_onnx(net)
-    log(f"transformer: {len(graph)} bytes, {len(pieces)} word pieces")
-    return export.heads(net, pieces), graph
-
-
-def _deep_margins(
-    heads: dict[str, Any], graph: bytes, documents: Sequence[LabelledDocument]
-) -> NDArray[np.float64]:
-    """Read every sentence with the quantised network, as at run time; (n_sentences, n_labels)."""
-    from hypecheck.deep import Deep
-    from hypecheck.normalise import normalise
-    from hypecheck.training.splits import units
-
-    jobs = []
-    for d in units(documents):
-        sentences = [normalise(s.text).text for s in d.sentences]
-        jobs.append((sentences, [True] * len(sentences)))
-    readings = Deep(heads, graph).read(jobs)
-    return np.stack([r[i].logits for r in readings for i in sorted(r)]).astype(np.float64)
+    else:
+        net, pieces = deep.network(documents, base, network, log)
+        made = _Networks({"pieces": pieces, "deep": export.heads(net)}, export.to_onnx(net))
+    log(f"transformer: {len(made.graph)} bytes, {len(made.arrays['pieces'])} word pieces")
+    opinions = 1 / (1 + np.exp(-made.deep_margins(documents)))
+    embedding = export.embeddings(made.graph)
+    arrays = conv.fit(documents, made.arrays["pieces"], embedding, opinions, log)
+    return _Networks({**made.arrays, "conv": arrays}, made.graph)
 
 
 def _write(

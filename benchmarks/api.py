@@ -1,0 +1,196 @@
+"""The HTTP service beside a bare FastAPI echo and Presidio's service: one client, one worker each.
+
+    python benchmarks/api.py [--seconds 20] [--presidio PYTHON]
+
+Every server is a process of its own; requests go to them in turn (one each, over and over), so
+that whatever else the machine does falls on all alike. Ads and pages are never the same twice,
+unless the title says so: kept answers would otherwise be what is measured. ``--presidio`` names a
+Python that has presidio-analyzer and flask (see benchmarks/README.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import itertools
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hypecheck import Checker, corpus
+from hypecheck.training.splits import split_of
+
+ECHO = """
+from fastapi import FastAPI
+from pydantic import BaseModel
+class Body(BaseModel):
+    text: str
+app = FastAPI()
+@app.get("/livez")
+async def livez() -> str:
+    return "ok"
+@app.post("/echo")
+async def echo(body: Body) -> Body:
+    return body
+"""
+PRESIDIO = """
+from flask import Flask, jsonify, request
+from presidio_analyzer import AnalyzerEngine
+from presidio_analyzer.nlp_engine import SpacyNlpEngine
+import spacy
+class Blank(SpacyNlpEngine):
+    def __init__(self):
+        super().__init__()
+        self.nlp = {"en": spacy.blank("en")}
+    def load(self): ...
+app = Flask(__name__)
+engine = AnalyzerEngine(nlp_engine=Blank(), supported_languages=["en"])
+@app.get("/livez")
+def livez():
+    return "ok"
+@app.post("/analyze")
+def analyze():
+    body = request.get_json()
+    return jsonify([r.to_dict() for r in engine.analyze(body["text"], language="en")])
+"""
+
+
+def free_port() -> int:
+    """Give a port that is free now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+class Service:
+    """A server process, and one connection to it that stays open."""
+
+    def __init__(self, command: Callable[[int], list[str]], path: str, **more: object) -> None:
+        self.port = free_port()
+        self.path = path
+        self.more = more
+        null = subprocess.DEVNULL
+        self.process = subprocess.Popen(command(self.port), stdout=null, stderr=null)
+        for _ in range(600):
+            try:
+                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+                self.connection.request("GET", "/livez")
+                self.connection.getresponse().read()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise SystemExit(f"{path}: the server did not start")
+
+    def seconds(self, text: str) -> float:
+        """Send one text; give the seconds to the whole answer."""
+        body = json.dumps({"text": text, **self.more})
+        start = time.perf_counter()
+        self.connection.request("POST", self.path, body, {"Content-Type": "application/json"})
+        answer = self.connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"{self.path}: {answer.status}")
+        return time.perf_counter() - start
+
+
+def texts() -> tuple[list[str], list[str]]:
+    """Give ads (short documents) and pages of about 2,000 words, from the test split."""
+    documents = [d for d in corpus.read([Path("data/corpus")]) if split_of(d) == "test"]
+    ads = [d.text for d in documents if 40 <= len(d.text.split()) <= 100]
+    words = 0
+    pages: list[str] = []
+    part: list[str] = []
+    for d in documents:
+        part.append(d.text)
+        words += len(d.text.split())
+        if words >= 2000:
+            pages.append("\n\n".join(part))
+            part, words = [], 0
+    return ads, pages
+
+
+def main() -> None:
+    """Start the servers, measure, print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0, help="for each of ads and pages")
+    parser.add_argument("--presidio", help="a Python that has presidio-analyzer and flask")
+    options = parser.parse_args()
+    python = sys.executable
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "echo_app.py").write_text(ECHO)
+        (Path(folder) / "presidio_app.py").write_text(PRESIDIO)
+        os.environ["PYTHONPATH"] = folder
+        os.environ["HYPECHECK_LOG_LEVEL"] = "warning"
+
+        def uvicorn(port: int) -> list[str]:
+            return [python, "-m", "uvicorn", "echo_app:app", "--port", str(port), "--no-access-log"]
+
+        def serve(port: int) -> list[str]:
+            return [python, "-m", "hypecheck.cli", "serve", "--port", str(port)]
+
+        services = {"echo (bare FastAPI)": Service(uvicorn, "/echo")}
+        for name, model in (("rules only", "none"), ("fast", "fast"), ("default", "default")):
+            services[f"HypeCheck, {name}"] = Service(serve, "/v1/check", model=model)
+        if options.presidio:
+            services["Presidio (patterns)"] = Service(
+                lambda port: [
+                    options.presidio, "-m", "flask", "--app", "presidio_app", "run", "--port",
+                    str(port),
+                ],
+                "/analyze",
+                language="en",
+            )  # fmt: skip
+        try:
+            measure(services, options.seconds)
+        finally:
+            for s in services.values():
+                s.process.terminate()
+
+
+def measure(services: dict[str, Service], seconds: float) -> None:
+    """Ask all services in turn and print one table for ads, one repeated ad, and pages."""
+    ads, pages = texts()
+    checker = {m: Checker(model=None if m == "none" else m) for m in ("none", "fast", "default")}
+    for title, pool in (("one ad", ads), ("the same ad again", ads[:1]), ("one page", pages)):
+        times: dict[str, list[float]] = {name: [] for name in services}
+        bare: dict[str, list[float]] = {m: [] for m in checker}
+        end = time.perf_counter() + seconds
+        for n, text in enumerate(itertools.cycle(pool)):
+            if time.perf_counter() > end and n >= 5:
+                break
+            fresh = text if len(pool) == 1 else f"{text}\nNo. {n}"
+            for name, service in services.items():
+                times[name].append(service.seconds(fresh))
+            for m, c in checker.items():
+                start = time.perf_counter()
+                c.check(fresh)
+                bare[m].append(time.perf_counter() - start)
+        echo = statistics.median(next(iter(times.values())))
+        print(f"\n### {title}: {len(next(iter(times.values())))} rounds\n")
+        print("| service | p50 ms | p99 ms | a second | × echo | over checker + echo, ms |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: |")
+        for name, t in times.items():
+            t = sorted(t)
+            p50 = statistics.median(t)
+            p99 = t[min(len(t) - 1, int(len(t) * 0.99))]
+            model = {"rules only": "none", "fast": "fast", "default": "default"}.get(
+                name.rpartition(", ")[2]
+            )
+            over = "–"
+            if model:
+                over = f"{1000 * (p50 - statistics.median(bare[model]) - echo):.1f}"
+            print(
+                f"| {name} | {1000 * p50:.1f} | {1000 * p99:.1f} | {1 / statistics.mean(t):.0f} "
+                f"| {p50 / echo:.1f} | {over} |"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Scanning many texts: readers, the scan itself, writers. Needs the extra ``hypecheck[scan]``."""

@@ -1,0 +1,235 @@
+"""What readers give: texts with where they stand, or what is wrong there."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hypecheck.errors import InputError
+
+LONGEST_TEXT = 2_000_000  # characters; longer ones are errors, not hangs
+# Names of columns in scraped advertisements, the likeliest first.
+_TEXT = (
+    "text", "ad_text", "body", "ad_body", "ad_creative_body", "content", "message", "copy",
+    "caption", "description", "html", "page_text", "transcript", "post", "title", "headline",
+)  # fmt: skip
+_ID = (
+    "id",
+    "ad_id",
+    "ad_archive_id",
+    "adarchiveid",
+    "uid",
+    "uuid",
+    "key",
+    "url",
+    "ad_snapshot_url",
+)
+_ADVERTISER = ("page_name", "advertiser", "advertiser_name", "clinic", "brand", "company", "name")
+_DATE = (
+    "ad_delivery_start_time", "ad_creation_time", "date", "created", "created_at", "start_date",
+    "published", "timestamp",
+)  # fmt: skip
+_SITE = ("site", "domain", "url", "link", "website", "link_url")
+_META_PARTS = (
+    ("ad_creative_link_titles", "ad_creative_link_title"),
+    ("ad_creative_bodies", "ad_creative_body"),
+    ("ad_creative_link_descriptions", "ad_creative_link_description"),
+    ("ad_creative_link_captions", "ad_creative_link_caption"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A text to scan.
+
+    Attributes:
+        place: where it stands, as a person would look it up: "ads.csv, row 12".
+        id: the user's own name of it.
+        text: what is read.
+        advertiser: who says it; "" where unknown, like the next two.
+        date: when, as the input writes it.
+        site: where it was found.
+    """
+
+    place: str
+    id: str
+    text: str
+    advertiser: str = ""
+    date: str = ""
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A place that could not be read, and why."""
+
+    place: str
+    id: str
+    reason: str
+
+
+Item = Record | Bad
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns hold what; dotted names reach into nested objects."""
+
+    text: tuple[str, ...]
+    id: tuple[str, ...] = ()
+    advertiser: str | None = None
+    date: str | None = None
+    site: str | None = None
+    meta_ads: bool = False  # Meta's Ad Library: list columns, several creatives an ad
+
+    def describe(self) -> str:
+        """Say what was chosen, for a message."""
+        text = "creatives (Meta Ad Library)" if self.meta_ads else " + ".join(self.text)
+        out = f"text from {text}; id from {' + '.join(self.id) or 'the row number'}"
+        for name, column in (
+            ("advertiser", self.advertiser), ("date", self.date), ("site", self.site),
+        ):  # fmt: skip
+            if column:
+                out += f"; {name} from {column}"
+        return out
+
+
+def choose(
+    names: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    text: Sequence[str],
+    id_: Sequence[str],
+    where: str,
+) -> Columns:
+    """Choose the columns: those that the user named, or those that look like it.
+
+    Args:
+        names: the columns that there are.
+        rows: a few of the first rows.
+        text: columns of the text that the user named, if any.
+        id_: columns of the id that the user named, if any.
+        where: the input, for errors.
+
+    Raises:
+        InputError: a named column is not there, or none looks like a text; says which there are.
+    """
+    lower = {n.lower().strip(): n for n in reversed(names)}
+
+    def first(known: Sequence[str]) -> str | None:
+        return next((lower[k] for k in known if k in lower), None)
+
+    for name in (*text, *id_):
+        if name.partition(".")[0] not in names:
+            raise InputError(f"{where} has no column {name!r}; it has: {', '.join(names)}")
+    meta_ads = not text and any(n in lower for pair in _META_PARTS[:2] for n in pair)
+    chosen: Sequence[str] = text
+    if not chosen and not meta_ads:
+        found = first(_TEXT) or _longest(names, rows)
+        if found is None:
+            raise InputError(
+                f"{where}: no column looks like a text; name it with --text-column. "
+                f"It has: {', '.join(names)}"
+            )
+        chosen = [found]
+    own = first(_ID)
+    return Columns(
+        tuple(chosen),
+        tuple(id_) or ((own,) if own and own not in chosen else ()),
+        first(_ADVERTISER),
+        first(_DATE),
+        first(_SITE),
+        meta_ads,
+    )
+
+
+def _longest(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Give the column with the longest strings, when they look like sentences."""
+    best: tuple[float, str] | None = None
+    for n in names:
+        values = [r[n] for r in rows if isinstance(r.get(n), str) and r[n].strip()]
+        if values:
+            words = sum(len(v.split()) for v in values) / len(values)
+            if words >= 4 and (best is None or words > best[0]):
+                best = (words, n)
+    return best[1] if best else None
+
+
+def records_of(row: Mapping[str, Any], columns: Columns, place: str, number: int) -> Iterator[Item]:
+    """Give the records of one row: one, or with Meta's list columns one for each creative."""
+    id_ = " ".join(v for c in columns.id if (v := _shown(_value(row, c)))) or str(number)
+    about = {
+        name: _shown(_value(row, column)) if column else ""
+        for name, column in (
+            ("advertiser", columns.advertiser), ("date", columns.date), ("site", columns.site),
+        )
+    }  # fmt: skip
+    if columns.meta_ads:
+        texts = _creatives(row)
+        for k, text in enumerate(texts):
+            own = f"{id_}#{k + 1}" if len(texts) > 1 else id_
+            yield _record(place, own, text, about)
+        if not texts:
+            yield Bad(place, id_, "holds no creative text")
+        return
+    parts = []
+    for c in columns.text:
+        value = _value(row, c)
+        if value is not None and not isinstance(value, (str, list)):
+            if isinstance(value, (dict, bytes)):
+                yield Bad(place, id_, f"column {c}: not a text")
+                return
+            value = str(value)
+        parts += _texts(value)
+    yield _record(place, id_, "\n".join(parts), about)
+
+
+def _record(place: str, id_: str, text: str, about: Mapping[str, str]) -> Item:
+    if len(text) > LONGEST_TEXT:
+        return Bad(place, id_, f"{len(text)} characters, the limit is {LONGEST_TEXT}")
+    return Record(place, id_, text, **about)
+
+
+def _value(row: Mapping[str, Any], column: str) -> Any:
+    if column in row:
+        return row[column]
+    value: Any = row
+    for part in column.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+    return value
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _texts(value: Any) -> list[str]:
+    """Give the strings of a cell: a string, a list of them, or such a list written as a string."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        if value.startswith("[") and value.endswith("]"):
+            for read in (json.loads, ast.literal_eval):
+                try:
+                    inner = read(value)
+                except (ValueError, SyntaxError, RecursionError, MemoryError):
+                    continue
+                if isinstance(inner, list) and all(isinstance(x, str) for x in inner):
+                    return [x for x in inner if x.strip()]
+        return [value] if value.strip() else []
+    return [str(x) for x in value if x is not None and str(x).strip()]
+
+
+def _creatives(row: Mapping[str, Any]) -> list[str]:
+    """Give the distinct creatives of an ad: title, body, description and caption of each."""
+    columns = [next((_texts(row[n]) for n in names if row.get(n)), []) for names in _META_PARTS]
+    out: dict[str, None] = {}
+    for k in range(max(map(len, columns), default=0)):
+        parts = dict.fromkeys(c[k] for c in columns if k < len(c))
+        if parts:
+            out["\n".join(parts)] = None
+    return list(out)

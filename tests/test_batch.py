@@ -1,0 +1,486 @@
+"""Scanning many texts: what is read, what is written, and that nothing is lost on the way."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas
+import polars
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hypecheck.batch import parts, readers
+from hypecheck.batch.readers import Ask
+from hypecheck.batch.records import Bad, Item, Record
+from hypecheck.batch.scan import Plan, scan
+from hypecheck.checker import Checker
+from hypecheck.errors import HypeCheckError, InputError
+
+AD = "Only 3 spots left! Book before Friday and get 50% off."
+SOBER = "We are open from nine to five on weekdays; please call the desk."
+
+
+def items(path: Path, *text: str, id_: tuple[str, ...] = (), **more: Any) -> list[Item]:
+    return list(readers.read([str(path)], Ask(text, id_, **more)))
+
+
+def texts(found: list[Item]) -> list[str]:
+    return [r.text for r in found if isinstance(r, Record)]
+
+
+def bad(found: list[Item]) -> list[Bad]:
+    return [r for r in found if isinstance(r, Bad)]
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Any:
+    def write(name: str, content: bytes | str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+# Tables of text
+
+
+TABLES: dict[str, tuple[bytes, list[str]]] = {
+    "comma": (b"id,text\n1,Act now\n2,Hi\n", ["Act now", "Hi"]),
+    "semicolon, BOM, CRLF": (b"\xef\xbb\xbfid;text\r\n1;Act now\r\n", ["Act now"]),
+    "Excel's sep line": (b"sep=;\r\nid;text\r\n1;Act now\r\n", ["Act now"]),
+    "line end in a cell": (b'id,text\n1,"Act\nnow"\n2,Hi\n', ["Act\nnow", "Hi"]),
+    "doubled quotes": (b'id,text\n1,"say ""cure"""\n', ['say "cure"']),
+    "windows-1252": ("id,text\n1,caf\xe9 \x93cure\x94\n".encode("latin-1"), ["café “cure”"]),
+    "mixed encodings": ("id,text\n1,café\n".encode() + b"2,caf\xe9\n", ["café", "café"]),
+    "UTF-16": ("id,text\n1,café\n".encode("utf-16"), ["café"]),
+    "blank lines": (b"id,text\n\n1,Hi\n\n\n2,Ho\n", ["Hi", "Ho"]),
+    "short row": (b"id,text,date\n1,Hi\n", ["Hi"]),
+    "inch sign": (b'id,text\n1,a 5" scar\n2,Hi\n', ['a 5" scar', "Hi"]),
+}
+
+
+@pytest.mark.parametrize(("content", "wanted"), TABLES.values(), ids=TABLES)
+def test_csv_is_read_as_it_comes(put: Any, content: bytes, wanted: list[str]) -> None:
+    found = items(put("ads.csv", content))
+    assert texts(found) == wanted
+    assert not bad(found)
+
+
+def test_tabs_are_told_by_the_header(put: Any) -> None:
+    assert texts(items(put("ads.tsv", "id\ttext\n1\tAct now, please\n"))) == ["Act now, please"]
+
+
+def test_stray_quote_costs_its_row_only(put: Any) -> None:
+    rows = [f"{i},Text number {i}" for i in range(5000)]
+    rows[3000] = '3000,"a quote that never closes'
+    found = items(put("ads.csv", "id,text\n" + "\n".join(rows) + "\n"))
+    (wrong,) = bad(found)
+    assert "line 3002" in wrong.place
+    assert "quote" in wrong.reason
+    assert [r.id for r in found if isinstance(r, Record)] == [
+        str(i) for i in range(5000) if i != 3000
+    ]
+
+
+def test_stray_quote_closed_by_another_costs_its_row_only(put: Any) -> None:
+    content = 'id,text\n1,"opens, never meant\n2,Hi\n3,"good, one"\n4,Ho\n'
+    found = items(put("ads.csv", content))
+    assert [r.text for r in found if isinstance(r, Record)] == ["Hi", "good, one", "Ho"]
+    assert [b.place.rpartition("/")[2] for b in bad(found)] == ["ads.csv, line 2 (row 1)"]
+
+
+def test_row_with_too_many_columns_is_named(put: Any) -> None:
+    found = items(put("ads.csv", "id,text\n1,a,b\n2,Hi\n"))
+    assert texts(found) == ["Hi"]
+    assert "3 columns where the header has 2" in bad(found)[0].reason
+
+
+def test_columns_are_chosen_and_said(put: Any) -> None:
+    said: list[str] = []
+    path = put("ads.csv", "ad_id,page_name,ad_text,start_date\n7,Clinic,Act now,2026-01-02\n")
+    (record,) = items(path, tell=said.append)
+    assert record == Record(f"{path}, line 2 (row 1)", "7", "Act now", "Clinic", "2026-01-02")
+    assert said == [
+        f"{path}: text from ad_text; id from ad_id; advertiser from page_name; date from start_date"
+    ]
+
+
+def test_named_columns_win_and_join(put: Any) -> None:
+    path = put("ads.csv", "a,b,c,d\n1,Head,Body,x\n")
+    (record,) = items(path, "b", "c", id_=("d", "a"))
+    assert (record.id, record.text) == ("x 1", "Head\nBody")  # type: ignore[union-attr]
+
+
+def test_missing_column_says_which_there_are(put: Any) -> None:
+    (wrong,) = bad(items(put("ads.csv", "a,b\n1,2\n"), "txt"))
+    assert "no column 'txt'; it has: a, b" in wrong.reason
+    (wrong,) = bad(items(put("n.csv", "a,b\n1,2\n")))
+    assert "name it with --text-column" in wrong.reason
+
+
+# JSON
+
+
+def test_json_lines_go_on_after_a_bad_one(put: Any) -> None:
+    lines = [json.dumps({"id": "a", "text": "Hi"}), "{broken", "[1]", '{"id":"b","text":"Ho"}', ""]
+    found = items(put("ads.jsonl", "\n".join(lines)))
+    assert texts(found) == ["Hi", "Ho"]
+    assert [b.place.rpartition(", ")[2] for b in bad(found)] == ["line 2", "line 3"]
+
+
+@pytest.mark.parametrize("size", [3, 40_000])
+def test_json_list_is_read_piece_by_piece(put: Any, size: int) -> None:
+    rows = [{"id": i, "text": f"Text {i} " + "x" * 50} for i in range(size)]
+    found = items(put("ads.json", json.dumps(rows, indent=1)))
+    assert len(texts(found)) == size
+    assert found[-1].id == str(size - 1)
+
+
+def test_json_list_that_breaks_off_keeps_what_was_read(put: Any) -> None:
+    content = json.dumps([{"text": "Hi"}, {"text": "Ho"}])[:-5]
+    found = items(put("ads.json", content))
+    assert texts(found) == ["Hi"]
+    assert "breaks off" in bad(found)[0].reason
+
+
+def test_json_object_that_holds_the_list(put: Any) -> None:
+    content = json.dumps({"paging": {}, "data": [{"id": "1", "text": "Hi"}]}, indent=2)
+    assert texts(items(put("ads.json", content))) == ["Hi"]
+
+
+def test_nested_names_reach_in(put: Any) -> None:
+    path = put("ads.jsonl", json.dumps({"ad": {"body": {"text": "Hi"}, "id": 5}}))
+    (record,) = items(path, "ad.body.text", id_=("ad.id",))
+    assert (record.id, record.text) == ("5", "Hi")  # type: ignore[union-attr]
+
+
+META = {
+    "id": "99",
+    "page_name": "Clinic",
+    "ad_delivery_start_time": "2026-02-03",
+    "ad_creative_bodies": ["Act now", "Act now", "Call us"],
+    "ad_creative_link_titles": ["Cure", "Cure"],
+}
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_meta_export_gives_a_record_for_each_creative(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"ads.{form}"
+    if form == "jsonl":
+        path.write_text(json.dumps(META))
+    elif form == "parquet":
+        pq.write_table(pa.Table.from_pylist([META]), path)
+    else:
+        with path.open("w", newline="") as f:
+            out = csv.DictWriter(f, list(META))
+            out.writeheader()
+            out.writerow({k: str(v) for k, v in META.items()})  # lists as Python writes them
+    found = items(path)
+    assert [(r.id, r.text) for r in found if isinstance(r, Record)] == [
+        ("99#1", "Cure\nAct now"),
+        ("99#2", "Call us"),
+    ]
+    assert {r.advertiser for r in found if isinstance(r, Record)} == {"Clinic"}
+
+
+# Other files
+
+
+def test_packed_files_and_folders(put: Any, tmp_path: Path) -> None:
+    put("in/b.csv.gz", gzip.compress(b"id,text\n1,Hi\n"))
+    with pa.CompressedOutputStream(str(tmp_path / "in" / "c.jsonl.zst"), "zstd") as out:
+        out.write(b'{"text":"Ho"}\n')
+    put("in/a.txt", "Plain text.")
+    put("in/sub/d.html", "<style>x</style><h1>Act now</h1><button>Book</button>")
+    put("in/skipped.png", b"\x89PNG")
+    assert texts(items(tmp_path / "in")) == ["Plain text.", "Hi", "Ho", "Act now\nBook"]
+
+
+def test_mail_is_read(put: Any) -> None:
+    mail = "From: Clinic <a@b.example>\nSubject: =?utf-8?q?Only_3_spots?=\n\nAct now."
+    (record,) = items(put("m.eml", mail))
+    assert isinstance(record, Record)
+    assert record.text == "Only 3 spots\n\nAct now."
+    assert record.advertiser.startswith("Clinic")
+
+
+def test_warc_gives_its_pages(put: Any) -> None:
+    def response(url: str, body: bytes, head: bytes) -> bytes:
+        http = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + body
+        return (
+            (
+                f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: {url}\r\n"
+                "WARC-Date: 2026-01-02T03:04:05Z\r\n"
+                "Content-Type: application/http;msgtype=response\r\n"
+                f"Content-Length: {len(http)}\r\n\r\n"
+            ).encode()
+            + http
+            + b"\r\n\r\n"
+        )
+
+    page = "<h1>Café</h1><p>Act now</p>"
+    warc = response(
+        "https://www.a.example/x", page.encode("latin-1"),
+        b"Content-Type: text/html; charset=iso-8859-1\r\n",
+    )  # fmt: skip
+    warc += response(
+        "https://b.example/", gzip.compress(page.encode()),
+        b"Content-Type: text/html\r\nContent-Encoding: gzip\r\n",
+    )  # fmt: skip
+    warc += response("https://b.example/i", b"\x89PNG", b"Content-Type: image/png\r\n")
+    found = items(put("crawl.warc", warc))
+    assert texts(found) == ["Café\nAct now"] * 2
+    assert [r.site for r in found if isinstance(r, Record)] == ["a.example", "b.example"]
+    packed = gzip.compress(warc)
+    assert texts(items(put("crawl.warc.gz", packed))) == ["Café\nAct now"] * 2
+
+
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stdin:
+        buffer = io.BytesIO(b"id,text\n1,Hi\n")
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    assert texts(list(readers.read(["-"], Ask()))) == ["Hi"]
+
+
+def test_broken_files_name_the_place_and_do_not_stop_the_next(put: Any, tmp_path: Path) -> None:
+    many = b"id,text\n" + b"".join(
+        b"%d,Text %d\n" % (i, random.getrandbits(200)) for i in range(9999)
+    )
+    put("in/a.csv", b"")
+    put("in/b.csv.gz", gzip.compress(many)[:-500])
+    whole = tmp_path / "whole.parquet"
+    pq.write_table(pa.table({"text": ["Hi"] * 100}), whole)
+    put("in/c.parquet", whole.read_bytes()[:-50])
+    put("in/d.txt", b"\xff\x00\x01 binary")
+    put("in/e.txt", "Fine.")
+    found = items(tmp_path / "in")
+    reasons = {Path(b.place.partition(", ")[0]).name: b.reason for b in bad(found)}
+    assert "0 bytes" in reasons["a.csv"]
+    assert "after record" in reasons["b.csv.gz"]
+    assert "Parquet" in reasons["c.parquet"]
+    assert "binary" in reasons["d.txt"]
+    assert texts(found)[-1] == "Fine."
+    assert len(texts(found)) > 1000  # what came before the damage is kept
+
+
+# One part
+
+
+def test_part_holds_what_the_checker_finds() -> None:
+    checker = Checker(model=None)
+    german = "Unsere Klinik heilt Arthrose garantiert und ganz ohne Schmerzen, rufen Sie uns an."
+    records: list[Item] = [
+        Record("a", "1", AD), Record("b", "2", AD), Bad("c", "3", "torn"), Record("d", "4", german),
+        Record("e", "5", " "), Record("f", "6", "\ud800 Act now!"),
+    ]  # fmt: skip
+    rows = parts.scan(records, 10, checker).to_pylist()
+    assert [r["number"] for r in rows] == [10, 11, 12, 13, 14, 15]
+    assert [r["status"] for r in rows] == [
+        "scanned", "scanned", "error", "not_english", "empty", "scanned",
+    ]  # fmt: skip
+    wanted = [(f.start, f.end, f.kind) for f in checker.check(AD).findings]
+    for r in rows[:2]:
+        assert [(f["start"], f["end"], f["kind"]) for f in r["findings"]] == wanted
+        assert all(r["text"][f["start"] : f["end"]] == f["text"] for f in r["findings"])
+    assert rows[2]["error"] == "torn"
+
+
+def test_near_duplicates_share_a_band() -> None:
+    text = (AD + " " + SOBER + " ") * 3
+    near = text.replace("Friday", "Monday", 1).replace("3 spots", "5 spots")
+    assert set(parts.bands(text)) & set(parts.bands(near))
+    assert not set(parts.bands(text)) & set(parts.bands("Quite another text, about dentists " * 9))
+    assert parts.bands("…") == []
+
+
+# A whole scan
+
+
+def corpus_of(n: int) -> Iterator[dict[str, str]]:
+    rng = random.Random(3)
+    sentences = [AD, SOBER, "Our pills cure gout.", "9 in 10 patients improve.", "Ask your doctor."]
+    for i in range(n):
+        text = " ".join(rng.sample(sentences, 2)) + (f" Number {i} of {n}." if i % 3 else "")
+        yield {"id": str(i), "page_name": f"Clinic {i % 5}", "text": text}
+
+
+@pytest.fixture(scope="module")
+def ads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ads") / "ads.jsonl"
+    rows = [json.dumps(r) for r in corpus_of(1800)]
+    rows[700] = "torn"
+    path.write_text("\n".join(rows))
+    return path
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def whole(ads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "results"
+    scan(Plan((str(ads),), model="none"), out, workers=1)
+    return out
+
+
+def test_results_open_in_polars_duckdb_and_pandas(whole: Path) -> None:
+    file = str(whole / "findings.parquet")
+    frame = polars.read_parquet(file)
+    assert len(frame) == len(pandas.read_parquet(file)) > 1000
+    assert duckdb.read_parquet(file).count("*").fetchall() == [(len(frame),)]
+    documents = polars.read_parquet(whole / "documents.parquet")
+    assert len(documents) == 1800
+    assert documents.filter(polars.col("status") == "error")["error"].to_list() == [
+        "not JSON: Expecting value at column 1"
+    ]
+    assert documents["copies"].max() > 10  # type: ignore[operator]
+    metadata = pq.read_schema(file).metadata
+    assert json.loads(metadata[b"hypecheck"])["hypecheck"]
+    summary = json.loads((whole / "summary.json").read_text())
+    assert summary["records"] == 1800
+    assert summary["findings"] == len(frame)
+    assert 0 < summary["clusters"] < summary["distinct_texts"] < summary["scanned"] == 1799
+
+
+def test_any_number_of_workers_gives_the_same_bytes(ads: Path, whole: Path, tmp_path: Path) -> None:
+    scan(Plan((str(ads),), model="none"), tmp_path / "two", workers=2)
+    assert bytes_of(tmp_path / "two") == bytes_of(whole)
+
+
+def command(ads: Path, out: Path, *more: str) -> list[str]:
+    run = [sys.executable, "-m", "hypecheck.cli", "scan", str(ads), "--out", str(out)]
+    return [*run, "--model", "none", "--workers", "2", *more]
+
+
+def test_killed_scan_goes_on_to_the_same_bytes(ads: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    left = tmp_path / ".killed.parts"
+    for _ in range(3):
+        process = subprocess.Popen(command(ads, out), start_new_session=True)
+        deadline = time.monotonic() + 60
+        before = len(list(left.glob("*.arrow")))
+        while time.monotonic() < deadline and process.poll() is None:
+            if len(list(left.glob("*.arrow"))) > before:
+                break
+            time.sleep(0.01)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = subprocess.run(command(ads, out), capture_output=True, text=True, check=True)
+    assert "1,800 records" in done.stdout
+    assert bytes_of(out) == bytes_of(whole)
+    assert not left.exists()
+
+
+def test_interrupted_scan_says_how_to_go_on(tmp_path: Path) -> None:
+    long = tmp_path / "long.jsonl"
+    with long.open("w") as f:
+        for row in corpus_of(30_000):
+            f.write(json.dumps(row) + "\n")
+    out = tmp_path / "out"
+    process = subprocess.Popen(command(long, out), stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / ".out.parts").glob("*.arrow")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "the same command goes on" in said
+    assert list((tmp_path / ".out.parts").glob("*.arrow"))
+    other = subprocess.run(
+        command(long, out, "--sensitivity", "broad"), capture_output=True, text=True, check=False
+    )
+    assert other.returncode == 2
+    assert "--fresh" in other.stderr
+
+
+def test_too_many_errors_stop_the_run(put: Any, tmp_path: Path) -> None:
+    path = put("torn.jsonl", '{"text":"Hi"}\n' + "torn\n" * 600)
+    with pytest.raises(InputError, match="more than 5 records"):
+        scan(Plan((str(path),), model="none"), tmp_path / "out", workers=1, max_errors=5)
+
+
+def test_wrong_targets_and_options_are_refused_before_anything_runs(
+    ads: Path, tmp_path: Path
+) -> None:
+    plan = Plan((str(ads),), model="none")
+    for out, match in ((tmp_path / "x.docx", "parquet"), (tmp_path / "no" / "x", "no such folder")):
+        with pytest.raises(HypeCheckError, match=match):
+            scan(plan, out)
+    with pytest.raises(HypeCheckError, match="unknown kind"):
+        scan(Plan((str(ads),), model="none", only=("hype",)), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+# Formats
+
+
+def results(put: Any, tmp_path: Path, name: str, text: str, **more: Any) -> str:
+    path = put("in.jsonl", json.dumps({"id": "=1+2", "text": text}))
+    scan(Plan((str(path),), model="none"), tmp_path / name, workers=1, **more)
+    return (tmp_path / name).read_text("utf-8-sig")
+
+
+def test_csv_runs_no_formula(put: Any, tmp_path: Path) -> None:
+    (row,) = csv.DictReader(io.StringIO(results(put, tmp_path, "r.csv", "Act now! Hi.")))
+    assert row["id"] == "'=1+2"
+    assert row["text"] == "Act now"
+    rows = results(put, tmp_path, "d.csv", "=cmd() Only 3 spots left!", rows="documents")
+    (row,) = csv.DictReader(io.StringIO(rows))
+    assert row["text"].startswith("'=cmd()")
+    assert (row["finding_count"], row["kinds"]) == ("1", "scarcity")
+
+
+def test_json_lines_hold_findings_and_errors(put: Any, tmp_path: Path) -> None:
+    path = put("in.jsonl", json.dumps({"id": "a", "text": AD}) + "\ntorn\n")
+    scan(Plan((str(path),), model="none"), tmp_path / "r.jsonl", workers=1)
+    lines = [json.loads(x) for x in (tmp_path / "r.jsonl").read_text("utf-8").splitlines()]
+    assert {x["schema_version"] for x in lines} == {"1"}
+    assert [x["kind"] for x in lines if "kind" in x]
+    assert [x["status"] for x in lines if "status" in x] == ["error"]
+
+
+def test_sarif_has_what_viewers_need(put: Any, tmp_path: Path) -> None:
+    run = json.loads(results(put, tmp_path, "r.sarif", AD))["runs"][0]
+    rules = run["tool"]["driver"]["rules"]
+    assert len(rules) == 19
+    assert run["columnKind"] == "unicodeCodePoints"
+    for r in run["results"]:
+        assert rules[r["ruleIndex"]]["id"] == r["ruleId"]
+        region = r["locations"][0]["physicalLocation"]["region"]
+        start = region["charOffset"]
+        assert AD[start : start + region["charLength"]] == region["snippet"]["text"]
+
+
+@pytest.mark.parametrize("name", ["base", "base.parquet", "base.csv", "base.jsonl", "base.sarif"])
+def test_baseline_marks_what_was_known(put: Any, tmp_path: Path, name: str) -> None:
+    path = put("in.jsonl", json.dumps({"id": "a", "text": "Act now! Only 3 spots left."}))
+    scan(Plan((str(path),), model="none"), tmp_path / name, workers=1)
+    path = put(
+        "in.jsonl", json.dumps({"id": "a", "text": "New: our pills cure gout. 50% off. Act now!"})
+    )
+    out = tmp_path / "r.jsonl"
+    summary = scan(Plan((str(path),), model="none"), out, workers=1, baseline=tmp_path / name)
+    states = {
+        r["kind"]: r["baseline"] for r in map(json.loads, out.read_text("utf-8").splitlines())
+    }
+    assert states.pop("urgency") == "known"
+    assert set(states.values()) == {"new"}
+    assert summary.known == 1
