@@ -83,6 +83,7 @@ class Service:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
                 self.connection.request("GET", "/livez")
                 self.connection.getresponse().read()
+                self.last = time.monotonic()
                 return
             except OSError:
                 time.sleep(0.1)
@@ -91,12 +92,16 @@ class Service:
     def seconds(self, text: str) -> float:
         """Send one text; give the seconds to the whole answer."""
         body = json.dumps({"text": text, **self.more})
+        if time.monotonic() - self.last > 3:  # servers close idle connections
+            self.connection.close()
+            self.connection.connect()
         start = time.perf_counter()
         self.connection.request("POST", self.path, body, {"Content-Type": "application/json"})
         answer = self.connection.getresponse()
         answer.read()
         if answer.status != 200:
             raise SystemExit(f"{self.path}: {answer.status}")
+        self.last = time.monotonic()
         return time.perf_counter() - start
 
 

@@ -362,6 +362,7 @@ class StubModel:
         self.requests: list[Request] = []
 
     def score(self, requests: Sequence[Request], deadline: float | None = None) -> list[Scored]:
+        del deadline
         self.requests += requests
         return [self._one(r) for r in requests]
 
