@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -85,3 +87,25 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
 def server(start: Callable[..., Server]) -> Server:
     """Give a server with the default settings."""
     return start()
+
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture(scope="session")
+def ask() -> Ask:
+    """Give a function that sends one request to the application, without a socket."""
+    from hypecheck.service.app import create_app
+    from hypecheck.service.settings import Settings
+
+    app = create_app(Settings())
+
+    def call(method: str, path: str, **more: Any) -> httpx.Response:
+        async def one() -> httpx.Response:
+            transport = httpx.ASGITransport(app=app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                return await client.request(method, path, **more)
+
+        return asyncio.run(one())
+
+    return call

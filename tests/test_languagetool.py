@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-import httpx
 import language_tool_python
 import pytest
-from conftest import Server
+from conftest import Ask, Server
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -29,22 +28,10 @@ from hypecheck.service.settings import Settings
 AD = "Our patients’ 🌟 100% effective cure & more"
 
 
-@pytest.fixture(scope="module")
-def app() -> Any:
-    return create_app(Settings())
-
-
-@pytest.fixture(scope="module")
-def send(app: Any) -> Any:
-    def call(method: str, path: str, **more: Any) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return await client.request(method, f"/v2/{path}", **more)
-
-        return asyncio.run(ask())
-
-    return call
+@pytest.fixture(scope="session")
+def send(ask: Ask) -> Ask:
+    """Give :func:`ask` below ``/v2``."""
+    return lambda method, path, **more: ask(method, f"/v2/{path}", **more)
 
 
 def utf16(text: str, start: int, length: int) -> str:

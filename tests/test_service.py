@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Server
+from conftest import Ask, Server
 from fastapi import FastAPI
 
 import hypecheck
@@ -33,24 +33,10 @@ JSON = {"content-type": "application/json"}
 LINES = {"content-type": "application/x-ndjson"}
 
 
-@pytest.fixture(scope="module")
-def app() -> Any:
-    return create_app(Settings())
-
-
-@pytest.fixture(scope="module")
-def send(app: Any) -> Any:
-    """Give a function that sends one request to the application, without a socket."""
-
-    def call(method: str, path: str, **more: Any) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return await client.request(method, path, **more)
-
-        return asyncio.run(ask())
-
-    return call
+@pytest.fixture(scope="session")
+def send(ask: Ask) -> Ask:
+    """Give the function that asks."""
+    return ask
 
 
 def check(send: Any, path: str = "/v1/check", **body: Any) -> Any:
