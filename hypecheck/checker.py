@@ -77,7 +77,7 @@ class Checker:
 
     Args:
         sensitivity: "strict" (fewest false flags), "balanced", or "broad" (fewest misses).
-        model: "default", "fast" (its linear half alone, for scanning many texts), a model version
+        model: "default", "fast" (without the transformer, for scanning many texts), a model version
             or folder, or None for rules only.
         rules: your own rule files or folders of them, added to the shipped ones.
         only: the kinds to report; None for all.

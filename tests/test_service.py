@@ -388,11 +388,14 @@ def test_batch_answer_has_a_limit() -> None:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            documents = [{"text": "Our clinic has only 3 spots left! " * 60}] * 4
+            documents = [
+                {"id": str(i), "text": "Our clinic has only 3 spots left! " * 60} for i in range(4)
+            ]
             return await client.post("/v1/check/batch", json={"documents": documents})
 
     results = asyncio.run(ask()).json()["results"]
     assert [r.get("error", {}).get("status") for r in results] == [None, 413, 413, 413]
+    assert [r["id"] for r in results] == ["0", "1", "2", "3"]
 
 
 # What does not change

@@ -108,7 +108,8 @@ def scan(
     folder = out.with_name(f".{out.name}.parts")
     checker = plan.checker()  # wrong options are refused here, before any process starts
     state = _state(plan, checker)
-    if fresh and folder.exists():
+    # What came by standard input does not come again: its parts cannot be gone on with.
+    if (fresh or "-" in plan.inputs) and folder.exists():
         shutil.rmtree(folder)
     _begin(folder, state, out)
     so_far = Progress()
@@ -133,10 +134,9 @@ def _state(plan: Plan, checker: Checker) -> dict[str, Any]:
             files.append([str(f), stat.st_size, stat.st_mtime_ns])
         except OSError:
             files.append([str(f), None, None])
-    plain = {**asdict(plan), "allow": list(plan.allow)}
     return {
         "versions": {"hypecheck": VERSION, "ruleset": v.ruleset, "model": v.model},
-        "plan": json.loads(json.dumps(plain)),
+        "plan": json.loads(json.dumps(asdict(plan))),
         "files": hashlib.sha256(json.dumps(files).encode()).hexdigest(),
     }
 

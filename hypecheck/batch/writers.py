@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -193,12 +194,12 @@ class _Clusters:
         values = []
         for path in parts:
             table = _part(path, ["status", "bands"])
-            for status, bands in zip(
-                table.column("status").to_pylist(), table.column("bands").to_pylist(), strict=True
-            ):
-                if status == "scanned":
-                    values.append(bands[b] if bands else 0)
-        return np.asarray(values, np.uint64)
+            lists = table.filter(pc.field("status") == "scanned").column("bands")
+            out = np.zeros(len(lists), np.uint64)  # a text without words has no bands: 0
+            some = pc.list_value_length(lists).to_numpy() > 0
+            out[some] = pc.list_flatten(lists).to_numpy().reshape(-1, BANDS)[:, b]
+            values.append(out)
+        return np.concatenate(values) if values else np.zeros(0, np.uint64)
 
     def _join(self, values: NDArray[np.uint64]) -> None:
         """Join the records that have the same value; 0 joins none."""

@@ -180,12 +180,8 @@ async def check_batch(
     results = []
     size = 0
     for n, document in enumerate(body.documents):
-        where = f"documents/{n}"
-        if size > settings.max_answer_bytes:
-            document = ProblemError(
-                413, "Answer too large", f"{where}: send the rest in another batch"
-            )
-        work = _one(engine, chosen, body, document, where, counts)
+        full = size > settings.max_answer_bytes
+        work = _one(engine, chosen, body, document, f"documents/{n}", counts, full=full)
         results.append(await engine.run(work, admitted=n > 0))
         size += len(results[-1])
         if await request.is_disconnected():
@@ -195,14 +191,27 @@ async def check_batch(
 
 
 def _one(
-    engine: Engine, chosen: Choice, options: Options, document: Any, where: str, counts: Counts
+    engine: Engine,
+    chosen: Choice,
+    options: Options,
+    document: Any,
+    where: str,
+    counts: Counts,
+    *,
+    full: bool = False,
 ) -> Callable[[], bytes]:
-    """Give the job that answers one document of several, whatever it is."""
+    """Give the job that answers one document of several, whatever it is.
+
+    ``full`` refuses it: the answers before it are as large as one answer may be.
+    """
 
     def work() -> bytes:
         id_ = document.get("id", "") if isinstance(document, dict) else None
         try:
             text, id_ = _text_and_id(document, where)
+            if full:
+                why = f"{where}: send the rest in another batch"
+                raise ProblemError(413, "Answer too large", why)
             report = engine.check(chosen, text, id_)
         except ProblemError as e:
             counts.failed += 1
@@ -215,8 +224,6 @@ def _one(
 
 def _text_and_id(document: Any, where: str) -> tuple[str, str]:
     wrong = None
-    if isinstance(document, ProblemError):
-        raise document
     if not isinstance(document, dict):
         wrong = "expected an object with a text"
     elif "text" not in document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -69,10 +70,7 @@ async def analyze(
         raise ProblemError(
             413, "Too many texts", f"{len(texts)} texts, the limit is {settings.max_documents}"
         )
-    default = engine.default
-    chosen = type(default)(
-        default.sensitivity, default.model, only or None, (), tuple(body.allow_list)
-    )
+    chosen = replace(engine.default, only=only or None, allow=tuple(body.allow_list))
     await engine.ready(chosen)
     counts = counts_of(request.scope)
     out = []

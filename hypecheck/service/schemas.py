@@ -140,12 +140,17 @@ class ReferenceOut(BaseModel):
     checked_on: str
 
 
-class FindingOut(BaseModel):
-    """A flagged phrase."""
+class CueOut(BaseModel):
+    """Words of the text that decided something."""
 
     start: int
     end: int
     text: str
+
+
+class FindingOut(CueOut):
+    """A flagged phrase."""
+
     sentence: int
     category: Category
     kind: str
@@ -158,20 +163,9 @@ class FindingOut(BaseModel):
     references: list[ReferenceOut]
 
 
-class CueOut(BaseModel):
-    """Words of the text that decided something."""
-
-    start: int
-    end: int
-    text: str
-
-
-class DismissedOut(BaseModel):
+class DismissedOut(CueOut):
     """A phrase that was let pass, and why."""
 
-    start: int
-    end: int
-    text: str
     sentence: int
     category: Category
     kind: str
