@@ -3,13 +3,12 @@
     python benchmarks/learning_curve.py OUT.jsonl [BASE_WEIGHTS_FOLDER]
 
 Writes one JSON line a share: macro F1 over the categories at the threshold that is best for each,
-of the linear half and, with the base weights given, of one transformer alone (teacher's recipe).
+of the linear half and, with the base weights given, of the transformer alone.
 The card shows ``models/learning_curve.jsonl``.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import sys
@@ -75,25 +74,11 @@ def _transformer(
     train: list[corpus.LabelledDocument], dev: list[corpus.LabelledDocument], base: Path
 ) -> float:
     from hypecheck.training import deep
-    from hypecheck.wordpiece import CLS, SEP, build_tokenizer
+    from hypecheck.wordpiece import build_tokenizer
 
-    pieces = [t for t in (base / "vocab.txt").read_text("utf-8").split("\n") if t]
-    keep = deep.prune(pieces, train)
-    vocabulary = [pieces[i] for i in keep]
-    tokenizer = build_tokenizer(vocabulary)
-    specials = (vocabulary.index(CLS), vocabulary.index(SEP))
-    encoder = deep.load_base(base, keep, deep.TEACHER.layers)
-    device = deep.device_of()
-    net = deep.fine_tune(
-        lambda: copy.deepcopy(encoder),
-        deep.prepare(train, tokenizer),
-        specials,
-        deep.TEACHER,
-        device,
-        print,
-    )
-    ready = deep.prepare(dev, tokenizer)
-    z = deep.predict(net, ready, specials, device)
+    net, vocabulary = deep.network(train, base, None, print)
+    ready = deep.prepare(dev, build_tokenizer(vocabulary))
+    z = deep.predict(net, ready, vocabulary, deep.device_of("cpu"))
     y, sure = deep.flat(ready)
     return best_macro(z[sure].astype(np.float64), y[sure].astype(np.int8))
 

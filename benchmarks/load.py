@@ -68,6 +68,9 @@ class Load:
                     if line.startswith(b"content-length:")
                 )
                 await reader.readexactly(size)
+                if b"\r\nconnection: close" in head.lower():
+                    writer.close()  # a stopping server says so with its last answer
+                    writer = None
             except (asyncio.IncompleteReadError, ConnectionError) as e:
                 # A stopping server may close an idle connection just as a request leaves here:
                 # HTTP/1.1 cannot tell the two apart, and clients send such a request again.

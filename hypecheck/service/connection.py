@@ -36,6 +36,12 @@ class Hurried(H11Protocol):
         self._stop()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """Stop after the answer in the making, and say so in its head: the client asks elsewhere."""
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.scope["headers"].append((b"connection", b"close"))  # Uvicorn passes it on
+        super().shutdown()
+
     def _wait(self) -> None:
         if self._timer is None:
             self._timer = self.loop.call_later(self.seconds, self._late)

@@ -25,6 +25,7 @@ from hypecheck.wordpiece import UNKNOWN, build_tokenizer
 WIDTH, FILTERS, SIZE, CONTEXT, HIDDEN = 192, 384, 5, 192, 256
 EPOCHS, RATE, DOCUMENTS, SEED = 10, 1e-3, 48, 0
 DROPOUT, WORD_DROPOUT = 0.4, 0.1
+THREADS = 2  # sums are rounded by how they are shared out: the same number on every machine
 MIX = 0.8  # the share of the transformer's opinion in the targets
 
 
@@ -115,6 +116,8 @@ def fit(
         item.labels = [
             (1 - MIX) * y + MIX * float(p) for y, p in zip(item.labels, soft, strict=True)
         ]
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(THREADS)
     torch.manual_seed(SEED)
     rng = random.Random(SEED)
     net = Network(embedding, list(vocabulary).index(UNKNOWN))

@@ -7,11 +7,10 @@ for training only; :mod:`hypecheck.deep` runs what :mod:`hypecheck.training.expo
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from transformers import BertConfig, BertModel
 
 from hypecheck.corpus import LabelledDocument
 from hypecheck.normalise import normalise
-from hypecheck.training.splits import group_of, units
+from hypecheck.training.splits import units
 from hypecheck.types import CATEGORIES, CATEGORY_OF, LABELS
 from hypecheck.windows import Window, windows
 from hypecheck.wordpiece import CLS, LONGEST, SEP, UNKNOWN, build_tokenizer
@@ -44,20 +43,19 @@ class Settings:
     rate: float
     tokens: int = 4096  # of a step
     token_loss: float = 0.2
-    smoothing: float = 0.0
     dropout: float = 0.1
     category_weight: float = 2.0
     decay: float = 0.01
+    word_dropout: float = 0.0  # pieces read as unknown
+    adversarial: float = 0.0  # length of the step against the word embeddings
+    divided: float = 0.0  # documents cut in two at a random place, anew each epoch
     layers: int = 6  # of the base's six, evenly chosen
     seed: int = 0
 
 
-FOLDS = 3
-MIX = 0.4  # the share of the teachers' opinion in the student's targets
-TEACHER = Settings(epochs=6, rate=3e-4, seed=10)
-STUDENT = Settings(epochs=8, rate=3e-4, seed=4)
-# To go on from an earlier network when the corpus has grown.
-CONTINUED = Settings(epochs=3, rate=2e-4, seed=7)
+FRESH = Settings(epochs=8, rate=3e-4, word_dropout=0.06, divided=0.3, adversarial=1.0, seed=20)
+# To go on from an earlier network, when the corpus or the recipe has changed.
+CONTINUED = replace(FRESH, epochs=2, rate=2e-4, seed=7)
 
 
 @dataclass(slots=True)
@@ -129,13 +127,27 @@ def prepare(documents: Iterable[LabelledDocument], tokenizer: Tokenizer) -> Prep
 Cut = list[tuple[int, Window, int]]  # (document, window, tokens)
 
 
-def cut(documents: Prepared) -> Cut:
-    """Give every window of the documents."""
+def cut(documents: Prepared, divided: float = 0.0, rng: random.Random | None = None) -> Cut:
+    """Give every window of the documents.
+
+    Args:
+        documents: what is read.
+        divided: share of the documents that are cut in two first, at a place that ``rng`` draws,
+            so that texts begin and end anywhere, as scraped ones do.
+        rng: needed to divide.
+    """
     out: Cut = []
     for d, sentences in enumerate(documents):
         lengths = [len(s.ids) for s in sentences]
-        for w in windows(lengths):
-            out.append((d, w, 1 + sum(lengths[i] + 1 for i in w.sentences)))
+        ends = [len(lengths)]
+        if rng and len(lengths) > 1 and rng.random() < divided:
+            ends.insert(0, rng.randrange(1, len(lengths)))
+        first = 0
+        for end in ends:
+            for w in windows(lengths[first:end]):
+                w = Window(*(tuple(i + first for i in part) for part in (w.context, w.scored)))
+                out.append((d, w, 1 + sum(lengths[i] + 1 for i in w.sentences)))
+            first = end
     return out
 
 
@@ -217,48 +229,97 @@ def load_base(folder: Path, keep: Sequence[int], layers: int = 6) -> BertModel:
     return model
 
 
-def collate(
-    batch: Cut, documents: Prepared, specials: tuple[int, int], device: torch.device
-) -> dict[str, torch.Tensor]:
-    """Give the tensors of a batch; ``scored`` marks sentences that count."""
-    cls, sep = specials
-    length = max(c[2] for c in batch)
-    most = max(len(c[1].sentences) for c in batch)
-    ids = np.zeros((len(batch), length), np.int64)
-    mask = np.zeros((len(batch), length), np.int64)
-    place = np.zeros((len(batch), most, length), np.float32)
-    inside = np.zeros((len(batch), length, len(CATEGORIES)), np.float32)
-    known = np.zeros((len(batch), length), np.float32)
-    labels = np.zeros((len(batch), most, len(LABELS)), np.float32)
-    scored = np.zeros((len(batch), most), np.float32)
-    for i, (d, w, size) in enumerate(batch):
-        ids[i, 0] = cls
-        mask[i, :size] = 1
-        p = 1
-        for j, k in enumerate(w.sentences):
-            s = documents[d][k]
-            n = len(s.ids)
-            ids[i, p : p + n] = s.ids
-            ids[i, p + n] = sep
-            place[i, j, p : p + n] = 1
-            if j >= len(w.context) and s.sure:
-                scored[i, j] = 1
-                known[i, p : p + n] = 1
-                for c in range(len(CATEGORIES)):
-                    inside[i, p : p + n, c] = [(b >> c) & 1 for b in s.inside]
-            labels[i, j] = s.labels
-            p += n + 1
-    arrays = {
-        "ids": ids, "mask": mask, "place": place, "labels": labels, "scored": scored,
-        "inside": inside, "known": known,
-    }  # fmt: skip
-    return {k: torch.from_numpy(v).to(device) for k, v in arrays.items()}
+class Reader:
+    """Prepared documents as flat arrays, from which batches are put together quickly."""
+
+    def __init__(self, documents: Prepared, vocabulary: Sequence[str]) -> None:
+        items = [s for d in documents for s in d]
+        self._cls, self._sep, self._unknown = (vocabulary.index(t) for t in (CLS, SEP, UNKNOWN))
+        self._first = np.cumsum([0, *(len(d) for d in documents)])  # sentence of a document
+        self._length = np.asarray([len(s.ids) for s in items], np.int64)
+        self._start = np.cumsum([0, *self._length])[:-1]
+        self._ids = np.asarray([i for s in items for i in s.ids], np.int64)
+        bits = np.asarray([b for s in items for b in s.inside], np.int64)
+        self._inside = (bits[:, None] >> np.arange(len(CATEGORIES)) & 1).astype(np.float32)
+        self._labels = np.asarray([s.labels for s in items], np.float32)
+        self._sure = np.asarray([s.sure for s in items], np.float32)
+
+    @property
+    def size(self) -> int:
+        """Give the number of sentences."""
+        return len(self._length)
+
+    def rows(self, batch: Cut) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """Give the scored sentences of a batch: number, window, place in the window."""
+        found = [
+            (self._first[d] + k, i, j)
+            for i, (d, w, _) in enumerate(batch)
+            for j, k in enumerate(w.sentences)
+            if j >= len(w.context)
+        ]
+        number, window, place = np.asarray(found, np.intp).T
+        return number, window, place
+
+    def collate(
+        self, batch: Cut, device: torch.device, lost: np.random.Generator | None, share: float
+    ) -> dict[str, torch.Tensor]:
+        """Give the tensors of a batch; ``scored`` marks sentences that count.
+
+        Args:
+            batch: windows.
+            device: where the tensors go.
+            lost: draws the ``share`` of pieces to be read as unknown.
+            share: of all pieces.
+        """
+        length = max(c[2] for c in batch)
+        most = max(len(c[1].sentences) for c in batch)
+        sizes = np.asarray([len(c[1].sentences) for c in batch])
+        sentence = np.concatenate([self._first[d] + np.asarray(w.sentences) for d, w, _ in batch])
+        window = np.repeat(np.arange(len(batch)), sizes)
+        begins = np.cumsum(sizes) - sizes
+        place = np.arange(len(sentence)) - begins[window]
+        n = self._length[sentence]
+        before = np.cumsum(n + 1) - (n + 1)
+        start = 1 + before - before[begins][window]
+        ids = np.zeros((len(batch), length), np.int64)
+        of = np.full((len(batch), length), -1, np.int64)  # the sentence that a token belongs to
+        # One entry a token: its row, its column, where it stands in the flat arrays.
+        row = np.repeat(window, n)
+        nth = np.arange(len(row)) - np.repeat(np.cumsum(n) - n, n)
+        column = np.repeat(start, n) + nth
+        flat = np.repeat(self._start[sentence], n) + nth
+        pieces = self._ids[flat]
+        if lost is not None and share:
+            pieces[lost.random(len(pieces)) < share] = self._unknown
+        ids[row, column] = pieces
+        ids[:, 0] = self._cls
+        ids[window, start + n] = self._sep
+        of[row, column] = np.repeat(place, n)
+        scored = np.zeros((len(batch), most), np.float32)
+        context = np.asarray([len(c[1].context) for c in batch])
+        counts = self._sure[sentence] * (place >= context[window])
+        scored[window, place] = counts
+        labels = np.zeros((len(batch), most, len(LABELS)), np.float32)
+        labels[window, place] = self._labels[sentence]
+        known = np.zeros((len(batch), length), np.float32)
+        known[row, column] = np.repeat(counts, n)
+        inside = np.zeros((len(batch), length, len(CATEGORIES)), np.float32)
+        inside[row, column] = self._inside[flat]
+        mask = np.arange(length) < np.asarray([c[2] for c in batch])[:, None]
+        arrays = {
+            "ids": ids, "mask": mask.astype(np.int64), "of": of, "labels": labels,
+            "scored": scored, "inside": inside, "known": known,
+        }  # fmt: skip
+        out = {k: torch.from_numpy(v).to(device, non_blocking=True) for k, v in arrays.items()}
+        order = torch.arange(most, device=device)[None, :, None]
+        out["place"] = (out.pop("of")[:, None, :] == order).float()
+        return out
 
 
 def fine_tune(
     net: Network,
     documents: Prepared,
-    specials: tuple[int, int],
+    vocabulary: Sequence[str],
     settings: Settings,
     device: torch.device,
     log: Callable[[str], None],
@@ -266,12 +327,17 @@ def fine_tune(
     """Train a network on prepared documents; the same seed gives the same network."""
     torch.manual_seed(settings.seed)
     rng = random.Random(settings.seed)
+    lost = np.random.default_rng(settings.seed)
     net = net.to(device)
     for m in net.modules():
         if isinstance(m, nn.Dropout):
             m.p = settings.dropout
-    cuts = cut(documents)
-    steps = settings.epochs * len(batches(cuts, settings.tokens, rng))
+    reader = Reader(documents, vocabulary)
+    epochs = [
+        batches(cut(documents, settings.divided, rng), settings.tokens, rng)
+        for _ in range(settings.epochs)
+    ]
+    steps = sum(map(len, epochs))
     plain, shrunk, heads = [], [], []
     for name, p in net.named_parameters():
         if not name.startswith("encoder."):
@@ -291,27 +357,22 @@ def fine_tune(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda s: min((s + 1) / warm, max(0.02, (steps - s) / max(steps - warm, 1)))
     )
-    kinds = len(LABELS) - len(CATEGORIES)
-    weight = torch.tensor([settings.category_weight] * len(CATEGORIES) + [1.0] * kinds).to(device)
-    loss_of = nn.BCEWithLogitsLoss(reduction="none")
+    embedding = dict(net.named_parameters())["encoder.embeddings.word_embeddings.weight"]
     net.train()
     step = 0
-    for epoch in range(settings.epochs):
-        for batch in batches(cuts, settings.tokens, rng):
-            b = collate(batch, documents, specials, device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=_bfloat16(device)):
-                z, t = net(b["ids"], b["mask"], b["place"])
-            y = b["labels"]
-            if settings.smoothing:
-                y = y * (1 - 2 * settings.smoothing) + settings.smoothing
-            rows = b["scored"]
-            loss = (loss_of(z.float(), y) * weight).sum(-1)
-            loss = (loss * rows).sum() / rows.sum().clamp(min=1) / 4
-            if settings.token_loss:
-                inner = loss_of(t.float(), b["inside"]).sum(-1) * b["known"]
-                loss = loss + settings.token_loss * inner.sum() / b["known"].sum().clamp(min=1)
+    for epoch, parts in enumerate(epochs):
+        for batch in parts:
+            b = reader.collate(batch, device, lost, settings.word_dropout)
+            loss = _loss(net, b, settings, device)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            if settings.adversarial and embedding.grad is not None:
+                # The fast gradient method (Miyato et al., 2017): learn also where it hurts most.
+                push = embedding.grad.clone()
+                push *= settings.adversarial / push.norm().clamp(min=1e-8)
+                embedding.data += push
+                _loss(net, b, settings, device).backward()
+                embedding.data -= push
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimiser.step()
             schedule.step()
@@ -322,26 +383,40 @@ def fine_tune(
     return net.eval()
 
 
+def _loss(
+    net: Network, b: dict[str, torch.Tensor], settings: Settings, device: torch.device
+) -> torch.Tensor:
+    with torch.autocast(device.type, torch.bfloat16, enabled=_bfloat16(device)):
+        z, t = net(b["ids"], b["mask"], b["place"])
+    loss_of = nn.functional.binary_cross_entropy_with_logits
+    each = loss_of(z.float(), b["labels"], reduction="none")
+    n = len(CATEGORIES)
+    each = settings.category_weight * each[..., :n].sum(-1) + each[..., n:].sum(-1)
+    rows = b["scored"]
+    loss: torch.Tensor = (each * rows).sum() / rows.sum().clamp(min=1) / 4
+    if settings.token_loss:
+        inner = loss_of(t.float(), b["inside"], reduction="none").sum(-1) * b["known"]
+        loss = loss + settings.token_loss * inner.sum() / b["known"].sum().clamp(min=1)
+    return loss
+
+
 @torch.no_grad()
 def predict(
     net: Network,
     documents: Prepared,
-    specials: tuple[int, int],
+    vocabulary: Sequence[str],
     device: torch.device,
     tokens: int = 16384,
 ) -> NDArray[np.float32]:
     """Give logits (n_sentences, n_labels), in document order."""
-    starts = np.cumsum([0, *(len(d) for d in documents)])
-    out = np.zeros((int(starts[-1]), len(LABELS)), np.float32)
+    reader = Reader(documents, vocabulary)
+    out = np.zeros((reader.size, len(LABELS)), np.float32)
     net.eval()
     for batch in batches(cut(documents), tokens, None):
-        b = collate(batch, documents, specials, device)
+        b = reader.collate(batch, device, None, 0.0)
         z, _ = net(b["ids"], b["mask"], b["place"])
-        z = z.float().cpu().numpy()
-        for i, (d, w, _) in enumerate(batch):
-            for j, k in enumerate(w.sentences):
-                if j >= len(w.context):
-                    out[starts[d] + k] = z[i, j]
+        number, window, place = reader.rows(batch)
+        out[number] = z.float().cpu().numpy()[window, place]
     return out
 
 
@@ -371,85 +446,36 @@ def network(
     saved: Path | None,
     log: Callable[[str], None],
 ) -> tuple[Network, list[str]]:
-    """Fine-tune on ``documents``, or take the weights saved before; give its vocabulary too.
-
-    First :data:`FOLDS` teachers, each on the other folds (by site), say what they think of the
-    sentences that they never saw; then the network learns labels and opinions mixed. On dev it is
-    as good as a mean of four networks (models/README.md).
-    """
+    """Fine-tune on ``documents``, or take the weights saved before; give its vocabulary too."""
     pieces = [t for t in (base / "vocab.txt").read_text("utf-8").split("\n") if t]
     keep = prune(pieces, documents)
     vocabulary = [pieces[i] for i in keep]
-    encoder = load_base(base, keep, STUDENT.layers)
+    torch.manual_seed(FRESH.seed)
+    net = Network(load_base(base, keep, FRESH.layers), FRESH.dropout)
     if saved is not None:
-        net = Network(encoder, STUDENT.dropout)
         net.load_state_dict(torch.load(saved, map_location="cpu", weights_only=True))
         return net.float().eval(), vocabulary
-    tokenizer = build_tokenizer(vocabulary)
-    specials = (vocabulary.index(CLS), vocabulary.index(SEP))
     device = device_of()
-    ready = list(zip(documents, prepare_each(documents, tokenizer), strict=True))
-    opinions: dict[str, NDArray[np.float32]] = {}
-    for k in range(FOLDS):
-        log(f"teacher {k + 1} of {FOLDS} on {device.type}")
-        seen = [u for d, unit in ready if fold_of(d) != k for u in unit]
-        settings = replace(TEACHER, seed=TEACHER.seed + k)
-        torch.manual_seed(settings.seed)
-        net = Network(copy.deepcopy(encoder), settings.dropout)
-        net = fine_tune(net, seen, specials, settings, device, log)
-        for d, unit in ready:
-            if fold_of(d) == k:
-                z = predict(net, unit, specials, device)
-                opinions[d.id] = 1 / (1 + np.exp(-z))
-    for d, unit in ready:
-        soft = iter(opinions[d.id])
-        for item in (i for u in unit for i in u):
-            mixed = zip(item.labels, next(soft), strict=True)
-            item.labels = [(1 - MIX) * y + MIX * float(p) for y, p in mixed]
-    log(f"network on {device.type}")
-    everything = [u for _, unit in ready for u in unit]
-    torch.manual_seed(STUDENT.seed)
-    net = Network(copy.deepcopy(encoder), STUDENT.dropout)
-    net = fine_tune(net, everything, specials, STUDENT, device, log)
-    return net.cpu(), vocabulary
+    log(f"fine-tuning with {FRESH} on {device.type}")
+    ready = prepare(documents, build_tokenizer(vocabulary))
+    return fine_tune(net, ready, vocabulary, FRESH, device, log).cpu(), vocabulary
 
 
 def continued(
     net: Network,
     vocabulary: Sequence[str],
     documents: Sequence[LabelledDocument],
-    opinions: NDArray[np.floating[Any]],
     log: Callable[[str], None],
 ) -> Network:
-    """Go on training an earlier network on a corpus that has grown since.
+    """Go on training an earlier network, when the corpus or the recipe has changed since.
 
     Args:
         net: the earlier network (:func:`hypecheck.training.export.restore`).
         vocabulary: its word pieces; they stay as they are.
         documents: what to train on.
-        opinions: (n_sentences, n_labels), its own probabilities, mixed into the targets like
-            those of the teachers: on new sentences they are as good as cross-fitted.
         log: gets one line every so many steps.
     """
-    tokenizer = build_tokenizer(vocabulary)
-    specials = (vocabulary.index(CLS), vocabulary.index(SEP))
-    ready = prepare(documents, tokenizer)
-    for item, soft in zip((i for d in ready for i in d), opinions, strict=True):
-        item.labels = [
-            (1 - MIX) * y + MIX * float(p) for y, p in zip(item.labels, soft, strict=True)
-        ]
     device = device_of()
     log(f"going on with {CONTINUED} on {device.type}")
-    return fine_tune(net, ready, specials, CONTINUED, device, log).cpu()
-
-
-def prepare_each(documents: Sequence[LabelledDocument], tokenizer: Tokenizer) -> Iterator[Prepared]:
-    """Prepare documents one by one: a contrast document gives several units."""
-    for d in documents:
-        yield prepare([d], tokenizer)
-
-
-def fold_of(document: LabelledDocument) -> int:
-    """Assign a document to a fold, by the hash of its site."""
-    name = "f" + group_of(document)
-    return int(hashlib.sha256(name.encode()).hexdigest(), 16) % FOLDS
+    ready = prepare(documents, build_tokenizer(vocabulary))
+    return fine_tune(net, ready, vocabulary, CONTINUED, device, log).cpu()

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from hypecheck import features
 from hypecheck.features import GROUPS, SCALE
@@ -99,7 +100,9 @@ def fit(x: Matrix, y: NDArray[np.int8]) -> tuple[NDArray[np.float64], NDArray[np
         m.fit(scaled, y[:, k])
         return m.coef_[0] * idf, float(m.intercept_[0])
 
-    fitted = joblib.Parallel(n_jobs=2, prefer="threads")(
-        joblib.delayed(one)(k) for k in range(len(LABELS))
-    )
+    # One thread a fit: a sum that threads share is rounded by how many there are.
+    with threadpool_limits(1, "blas"):
+        fitted = joblib.Parallel(n_jobs=2, prefer="threads")(
+            joblib.delayed(one)(k) for k in range(len(LABELS))
+        )
     return np.stack([w for w, _ in fitted], axis=1), np.asarray([b for _, b in fitted])

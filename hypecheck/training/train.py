@@ -198,8 +198,7 @@ def _networks(
         log(f"transformer: taken from {network}")
         if onward:
             net = export.restore(made.graph, data["deep"], len(data["pieces"]))
-            opinions = 1 / (1 + np.exp(-made.deep_margins(documents)))
-            net = deep.continued(net, data["pieces"], documents, opinions, log)
+            net = deep.continued(net, data["pieces"], documents, log)
             made = _Networks(
                 {"pieces": data["pieces"], "deep": export.heads(net)}, export.to_onnx(net)
             )
