@@ -1,4 +1,4 @@
-"""The command line: ``hypecheck check | scan | rules | evaluate | train | serve | keys``.
+"""The command line: ``hypecheck check | scan | report | review | rules | evaluate | serve | …``.
 
 Exit codes: 0 nothing found (or all well), 1 findings at or above ``--fail-on`` (or failed
 examples), 2 wrong usage or a broken rule file, 3 unreadable input or model. Heavy modules are
@@ -437,6 +437,82 @@ def scan(
         sys.exit(EXIT_INPUT)
     if _fails(fail_on, s.worst_new):
         sys.exit(EXIT_FINDINGS)
+
+
+@app.command()
+def report(
+    results: Annotated[
+        Path, typer.Argument(help="What `scan` wrote: its folder, or a Parquet, JSONL or CSV file.")
+    ],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    title: Annotated[
+        str | None, typer.Option(help="Of the page; else the name of RESULTS.")
+    ] = None,
+    sample: Annotated[
+        Path | None, typer.Option(help="Write a random sample for people to judge too (CSV).")
+    ] = None,
+    sample_size: Annotated[int, typer.Option(min=1, help="Findings in it.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Another one draws others.")] = 1,
+) -> None:
+    """Write a scan's results as one self-contained web page ([report])."""
+    try:
+        from hypecheck.batch import overview, review
+        from hypecheck.batch import report as page
+        from hypecheck.batch.results import open_results
+    except ImportError as e:
+        raise HypeCheckError(
+            f"a report needs more packages ({e}): pip install 'hypecheck[report]'"
+        ) from None
+    source = open_results(results)
+    asked = sample_size if sample else 0
+    gathered, drawn = overview.gather(source, seed, asked, review.rows_of)
+    html = page.render(gathered, title or results.resolve().name)
+    try:
+        out.write_text(html, "utf-8", "replace", newline="\n")
+    except OSError as e:
+        raise InputError(f"{out}: cannot be written: {e.strerror}") from None
+    typer.echo(
+        f"{out}: {gathered.findings:,} findings in {gathered.flagged:,} of "
+        f"{gathered.scanned:,} texts, {len(html) / 1e6:.1f} MB"
+    )
+    if sample and drawn is not None:
+        n, strata = review.write_sample(drawn, sample_size, sample)
+        typer.echo(
+            f"{sample}: {n:,} findings of {strata} strata; write yes, no, unsure or a kind into "
+            f"the column verdict, then: hypecheck review {sample}"
+        )
+
+
+@app.command("review")
+def review_sample(
+    file: Annotated[Path, typer.Argument(help="The sample of `report --sample`, with verdicts.")],
+    training: Annotated[
+        Path | None, typer.Option(help="Write the judged sentences in the corpus's markup.")
+    ] = None,
+    json_out: Annotated[bool, typer.Option("--json", help="Figures as JSON.")] = False,
+) -> None:
+    """Say how often the flags are right, from a sample that people judged ([report])."""
+    import json
+
+    try:
+        from hypecheck.batch import review
+    except ImportError as e:
+        raise HypeCheckError(
+            f"a review needs more packages ({e}): pip install 'hypecheck[report]'"
+        ) from None
+    reviewed = review.read_review(file)
+    if json_out:
+        typer.echo(json.dumps(review.as_dict(reviewed), indent=1))
+    else:
+        typer.echo(review.table(reviewed))
+    if training is None:
+        return
+    text, count, left = review.training_rows(file, reviewed)
+    try:
+        training.write_text(text, "utf-8")
+    except OSError as e:
+        raise InputError(f"{training}: cannot be written: {e.strerror}") from None
+    typer.echo(f"{training}: {count:,} sentences; {left:,} wait for verdicts", err=True)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ FINDING = pa.struct(
         ("end", pa.int32()),
         ("text", pa.string()),
         ("sentence", pa.string()),
+        ("sentence_start", pa.int32()),
         ("category", pa.string()),
         ("kind", pa.string()),
         ("severity", pa.string()),
@@ -148,6 +149,7 @@ def _result(report: Report) -> dict[str, Any]:
                         report.sentences[f.sentence].start : report.sentences[f.sentence].end
                     ]
                 ),
+                "sentence_start": report.sentences[f.sentence].start,
                 "category": f.category,
                 "kind": f.kind,
                 "severity": f.severity,

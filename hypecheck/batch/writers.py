@@ -403,10 +403,10 @@ def _csv(tables: _Tables, rows: str, path: Path, metadata: Mapping[str, str]) ->
                     row["finding_count"] = len(found)
                     row["kinds"] = " ".join(sorted({f["kind"] for f in found}))
                     row["checklist"] = " ".join(row["checklist"] or ())
-                out.writerow([_cell(row[n]) for n in names])
+                out.writerow([guarded_cell(row[n]) for n in names])
 
 
-def _cell(value: Any) -> Any:
+def guarded_cell(value: Any) -> Any:
     """Give a cell that no spreadsheet runs as a formula."""
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"
