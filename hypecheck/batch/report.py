@@ -35,6 +35,7 @@ _COLUMNS = 14  # of the heat map
 _PHRASES = 3  # of a kind
 _LONG = 420  # characters of an example's sentence
 _UNFIT = {0: "␀"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+_STATUSES = {"error": "with an error", "empty": "empty", "not_english": "not English"}
 _NAMES = {
     "cure_claim": "Cure claimed",
     "bare_statistic": "Bare statistic",
@@ -127,7 +128,7 @@ def _view(o: Overview) -> dict[str, Any]:
         "clusters": _clusters(o),
         "reasons": o.reasons.most_common(10),
         "not_scanned": [
-            (s.replace("_", " "), n) for s, n in sorted(o.statuses.items()) if s not in ("scanned",)
+            (_STATUSES.get(s, s), n) for s, n in sorted(o.statuses.items()) if s != "scanned"
         ],
         "suppressed": o.suppressed.most_common(20),
         "suppressed_total": o.suppressed.total(),

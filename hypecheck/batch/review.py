@@ -272,7 +272,7 @@ def _estimates(
         if not population:
             return None
         weights = {s: sizes[s] / population for s in own}
-        p = sum(w * sum(tally[s]) / len(tally[s]) for s, w in weights.items())
+        p = sum(sizes[s] * (sum(tally[s]) / len(tally[s])) for s in own) / population
         effective = 1 / sum(w * w / len(tally[s]) for s, w in weights.items())
         return Estimate(
             name,
