@@ -162,6 +162,7 @@ def check(
     ] = SeverityName.low,
 ) -> None:
     """Check texts: a file, several files, or standard input."""
+    from hypecheck.allow import regions_of
     from hypecheck.formats import FORMATS, Options
     from hypecheck.types import SEVERITIES
 
@@ -186,6 +187,12 @@ def check(
                 continue
             report = checker.check(text, "" if name == "-" else name)
             shown = "standard input" if name == "-" else name
+            if not accepted.inline and (off := regions_of(text) if regions is None else regions):
+                typer.echo(
+                    f"hypecheck: {shown}: comments switch off {len(off)} "
+                    f"{'part' if len(off) == 1 else 'parts'}; that counts with --inline only",
+                    err=True,
+                )
             if regions is not None:
                 extracted.add(shown)
                 report = accepted.apply(report, regions=regions)
@@ -456,6 +463,8 @@ def report(
 ) -> None:
     """Write a scan's results as one self-contained web page ([report])."""
     try:
+        import matplotlib as _  # noqa: F401 (needed later, when all has been read)
+
         from hypecheck.batch import overview, review
         from hypecheck.batch import report as page
         from hypecheck.batch.results import open_results

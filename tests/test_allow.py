@@ -85,6 +85,16 @@ def test_file_is_read(tmp_path: Path) -> None:
     )
 
 
+def test_file_of_the_documentation_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "report.md").read_text("utf-8")
+    block = text.partition("```\n# allow.toml")[2].partition("```")[0]
+    allow = load(write(tmp_path / "allow.toml", "# allow.toml" + block))
+    assert len(allow.entries) == 3
+    Checker(model=None, allow=allow)
+    regions = regions_of(text.partition("comments switch off a part")[2])
+    assert [r.names for r in regions] == [(), ("urgency", "missing_data")]
+
+
 BROKEN = {
     "reason": ('[[allow]]\nkinds = ["urgency"]', "entry 1: needs a reason"),
     "kind": ('[[allow]]\nreason = "x"\nkinds = ["hype"]', "entry 1: unknown kind 'hype'"),
@@ -216,9 +226,11 @@ def test_what_is_accepted_does_not_fail_a_check(tmp_path: Path) -> None:
 def test_comments_count_in_files_of_html_when_asked(tmp_path: Path) -> None:
     write(tmp_path / "p.html", "<h1>Hi</h1><!-- hypecheck: off --><p>Act now!</p>")
     model = ("--model", "none", "--format", "json")
-    assert run("check", "p.html", *model, cwd=tmp_path).returncode == 1
+    done = run("check", "p.html", *model, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "p.html: comments switch off 1 part; that counts with --inline only" in done.stderr
     done = run("check", "p.html", *model, "--inline", cwd=tmp_path)
-    assert done.returncode == 0
+    assert (done.returncode, done.stderr) == (0, "")
     assert [s["by"] for s in json.loads(done.stdout)["suppressed"]] == ["comment"]
 
 

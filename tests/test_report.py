@@ -79,7 +79,7 @@ def test_numbers_are_those_of_another_engine(folder: Path, numbers: overview.Ove
     summary = json.loads((folder / "summary.json").read_text())
 
     def ask(query: str) -> list[tuple[Any, ...]]:
-        return duckdb.sql(query).fetchall()
+        return duckdb.connect().execute(query).fetchall()
 
     assert numbers.texts == summary["records"] == 1540
     assert numbers.scanned == summary["scanned"]
@@ -131,7 +131,9 @@ FORMS = ("r.parquet", "r.jsonl", "r.csv", "d.parquet", "d.jsonl")
 def parts_of_it(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Give the parts that the scan's workers made."""
     plan = Plan((str(folder.parent / "ads.jsonl"),), model="none", allow=ACT_NOW)
-    base, out, first = tmp_path_factory.mktemp("parts"), [], 0
+    base = tmp_path_factory.mktemp("parts")
+    out: list[Path] = []
+    first = 0
     for items in parts.cut(readers.read(plan.inputs, readers.Ask())):
         out.append(base / f"{len(out)}.arrow")
         parts.write(parts.scan(items, first, plan.checker()), out[-1])
@@ -190,9 +192,9 @@ def test_many_groups_keep_the_largest() -> None:
     assert groups.dropped == 1000 - len(groups)
 
 
-WRONG = {
+WRONG: dict[str, tuple[str, bytes | None, str]] = {
     "nothing there": ("no", None, "does not exist"),
-    "another folder": ("", {}, "holds no documents.parquet"),
+    "another folder": ("", None, "holds no documents.parquet"),
     "another file": ("a.docx", b"x", "read are a scan's folder"),
     "torn Parquet": ("a.parquet", b"PAR1xx", "cannot be read as Parquet"),
     "other CSV": ("a.csv", b"id,text\n1,Hi\n", "no column kind, number"),
@@ -415,11 +417,10 @@ def test_sample_is_the_same_for_a_seed_and_balanced(folder: Path, tmp_path: Path
 
 def test_stratum_sizes_count_distinct_findings(folder: Path, tmp_path: Path) -> None:
     rows = sampled(folder, tmp_path / "a.csv")
-    wanted = duckdb.sql(
-        "select kind || case source when 'model' then '/model' else '/rule' end, count(distinct "
-        f"(text_hash, start, \"end\")) from read_parquet('{folder}/findings.parquet') "
-        "where suppressed is null group by 1"
-    ).fetchall()
+    unit = 'count(distinct (text_hash, start, "end"))'
+    stratum = "kind || case source when 'model' then '/model' else '/rule' end"
+    query = f"select {stratum}, {unit} from read_parquet('{folder}/findings.parquet')"
+    wanted = duckdb.connect().execute(f"{query} where suppressed is null group by 1").fetchall()
     sizes = {r["stratum"]: int(r["stratum_size"]) for r in rows if r["role"] == "sampled"}
     assert sizes == dict(wanted)
 
