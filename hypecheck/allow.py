@@ -30,7 +30,7 @@ from hypecheck.types import (
 
 _AROUND = 80  # characters beside a finding in which a longer allowed phrase is sought
 _WORD = re.compile(r"[a-z0-9%$']+")
-_COMMENT = re.compile(r"<!--\s*hypecheck:\s*(?P<body>[^<>]{0,500}?)\s*-->", re.I)
+_COMMENT = re.compile(r"<!--\s{0,20}hypecheck:([^<>]{0,500}?)-->", re.I)
 _BODY = re.compile(r"(?P<verb>on|off)\b(?P<names>[^;]*)(?:;\s*(?P<reason>.*))?\Z", re.I | re.S)
 
 
@@ -256,7 +256,7 @@ def regions_of(text: str) -> tuple[Region, ...]:
     marks = [
         (m.start(), m.end(), d)
         for m in _COMMENT.finditer(text)
-        if (d := directive(f"hypecheck:{m['body']}"))
+        if (d := directive(f"hypecheck:{m[1]}"))
     ]
     return close(marks, len(text))
 

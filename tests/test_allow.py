@@ -157,6 +157,17 @@ def test_misspelt_comment_switches_nothing_off(comment: str) -> None:
     assert regions_of(f"<!-- {comment} -->{AD}") == ()
 
 
+def test_endless_comments_are_read_in_linear_time() -> None:
+    spaces = " " * 300_000  # a pattern that backtracks would not come back from these
+    for text in (
+        f"<!-- hypecheck:{spaces}x",
+        f"<!--{spaces}hypecheck: off",
+        "<!-- hypecheck:" * 50_000,
+    ):
+        assert regions_of(text) == ()
+        assert all(r.start == r.end for r in page_regions(text))  # an open comment at the end
+
+
 def test_finding_across_the_border_counts() -> None:
     text = (
         "Act <!-- hypecheck: off -->now! <!-- hypecheck: on --> There are no side effects at all."

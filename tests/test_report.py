@@ -533,6 +533,7 @@ def test_judged_sentences_become_training_rows(folder: Path, tmp_path: Path) -> 
         }
     )
     assert {d.meta["form"] for d in documents} == {"reviewed advertisement"}
+    assert "kneewell.example" in {d.meta["site"] for d in documents}
 
 
 def test_formulas_come_back_as_they_were(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def _count_findings(out: Overview, batch: Batch) -> None:
 
 def _count_groups(out: Overview, batch: Batch) -> None:
     out.advertisers.add(*sums_by(batch, batch.words("advertiser")))
-    out.sites.add(*sums_by(batch, [_host(s) for s in batch.words("site")]))
+    out.sites.add(*sums_by(batch, [host(s) for s in batch.words("site")]))
     months = [month(d) for d in batch.words("date")]
     names, sums = sums_by(batch, months)
     out.months.add(names, sums)
@@ -214,7 +214,8 @@ def _count_groups(out: Overview, batch: Batch) -> None:
             out.fields.add([name], one[mask].sum(axis=0)[None])
 
 
-def _host(site: str) -> str:
+def host(site: str) -> str:
+    """Give the host name of a site, which may be written as an address."""
     return re.sub(r"\A[a-z]+://", "", site.lower()).partition("/")[0].removeprefix("www.")
 
 
@@ -234,7 +235,8 @@ def _clusters(heap: list[tuple[int, int, dict[str, Any]]], batch: Batch) -> None
     cluster = pc.fill_null(batch.table.column("cluster"), -2).to_numpy()
     size = pc.fill_null(batch.table.column("cluster_size"), 0).to_numpy()
     least = heap[0][0] if len(heap) >= _CLUSTERS else 1
-    for i in np.flatnonzero((number == cluster) & (size > least)):
+    large = np.flatnonzero((number == cluster) & (size > least))
+    for i in large[np.argsort(-size[large], kind="stable")][:_CLUSTERS]:
         item = (int(size[i]), -int(number[i]), batch.row(int(i)))
         if len(heap) < _CLUSTERS:
             heapq.heappush(heap, item)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypecheck.batch.overview import STRATA, Drawn
+from hypecheck.batch.overview import STRATA, Drawn, host
 from hypecheck.batch.results import KIND_IDS, plain_cell, sentence_start
 from hypecheck.batch.writers import guarded_cell
 from hypecheck.corpus import read_markup
@@ -402,7 +402,7 @@ def _head(row: Mapping[str, str]) -> str:
     def plain(text: str) -> str:
         return " ".join(text.replace("|", "/").split())
 
-    site = plain(row.get("site", "")) or plain(row.get("advertiser", "")) or plain(row["id"])
+    site = plain(host(row.get("site", ""))) or plain(row.get("advertiser", "")) or plain(row["id"])
     return f"# id: review-{row['fingerprint']} | form: reviewed advertisement | site: {site}"
 
 
