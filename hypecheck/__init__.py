@@ -9,6 +9,7 @@
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from hypecheck.allow import AllowList
 from hypecheck.checker import VERSION, Checker
 from hypecheck.errors import (
     CorpusError,
@@ -24,15 +25,18 @@ from hypecheck.types import (
     Finding,
     Kind,
     Reference,
+    Region,
     Report,
     Rule,
     Sentence,
+    Suppressed,
     Versions,
 )
 
 __version__ = VERSION
 
 __all__ = [
+    "AllowList",
     "Checker",
     "ChecklistItem",
     "CorpusError",
@@ -44,10 +48,12 @@ __all__ = [
     "Kind",
     "ModelError",
     "Reference",
+    "Region",
     "Report",
     "Rule",
     "RulesetError",
     "Sentence",
+    "Suppressed",
     "Versions",
     "__version__",
     "check",

@@ -8,7 +8,6 @@ becomes one is decided here and nowhere else.
 from __future__ import annotations
 
 import itertools
-import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypecheck import guards, ruleset
+from hypecheck.allow import AllowList
 from hypecheck.checklist import Checklist
 from hypecheck.errors import HypeCheckError
 from hypecheck.match import matcher
@@ -56,7 +56,6 @@ _NO_RULE = (
     "readers flagged. "
 )
 _CHUNK = 64
-_WORD = re.compile(r"[a-z0-9%$']+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,8 @@ class Checker:
         rules: your own rule files or folders of them, added to the shipped ones.
         only: the kinds to report; None for all.
         disable: kinds ("urgency"), categories or rule ids ("urgency/act-now") to leave out.
-        allow: phrases that are never flagged (case and spacing do not matter).
+        allow: phrases that are accepted (case and spacing do not matter), or an allow-list: see
+            ``Report.suppressed``.
         threads: of the transformer; 0 leaves it the choice, 1 suits many processes.
 
     Raises:
@@ -105,7 +105,7 @@ class Checker:
         rules: Sequence[str | Path] = (),
         only: Iterable[str] | None = None,
         disable: Iterable[str] = (),
-        allow: Iterable[str] = (),
+        allow: Iterable[str] | AllowList = (),
         threads: int = 0,
     ) -> None:
         if sensitivity not in SENSITIVITIES:
@@ -118,7 +118,11 @@ class Checker:
         self._rules = {r.id: r for r in self.ruleset.rules}
         self._off = off
         self._matcher = matcher(self.ruleset.rules)
-        self._allow = tuple(a for phrase in allow if (a := _words(normalise(phrase).text)))
+        self.allow = allow if isinstance(allow, AllowList) else AllowList.of_phrases(allow)
+        for rule in {r for e in self.allow.entries for r in e.rules} - set(self._rules):
+            raise HypeCheckError(
+                f"unknown rule {rule!r} in the allow-list; `hypecheck rules show KIND` lists them"
+            )
         self._model_name = model
         self._threads = threads
         if model is not None:
@@ -253,7 +257,7 @@ class Checker:
         findings.sort(key=lambda f: (f.start, f.end, f.kind))
         dismissed.sort(key=lambda d: (d.start, d.end, d.kind))
         spans = (read.plain.span(s.start, s.end) for s in read.sentences)
-        return Report(
+        report = Report(
             id=read.id,
             text=read.text,
             sentences=tuple(
@@ -266,6 +270,7 @@ class Checker:
             versions=self.versions,
             incomplete=scored is not None and scored.incomplete,
         )
+        return self.allow.apply(report)
 
     def _scores(self, scored: Scored | None, findings: Sequence[Finding]) -> dict[str, float]:
         """Give, by category, the probability that the text is flagged at least once."""
@@ -294,8 +299,6 @@ class Checker:
         if c.kind not in self._kinds:
             return
         category = CATEGORY_OF[c.kind]
-        if verdict is None and self._allowed(read, c.start, c.end):
-            verdict = guards.Verdict("allowed", c.start, c.end)
         if verdict is not None:
             dismissed.append(self._dismiss(read, c, "rule", verdict.guard, verdict))
             return
@@ -360,19 +363,10 @@ class Checker:
         }
         for c, v, w in zip(wanted, verdicts, inside, strict=True):
             v = v or w or judged.get((c.sentence, CATEGORY_OF[c.kind]))
-            if v is None and self._allowed(read, c.start, c.end):
-                v = guards.Verdict("allowed", c.start, c.end)
             if v is not None:
                 dismissed.append(self._dismiss(read, c, "model", v.guard, v))
             else:
                 findings.append(self._find(read, c, "model", c.score))
-
-    def _allowed(self, read: _Read, start: int, end: int) -> bool:
-        if not self._allow:
-            return False
-        phrase = _words(read.plain.text[start:end])
-        around = _words(read.plain.text[max(0, start - 80) : end + 80])
-        return any(a in phrase or (phrase in a and a in around) for a in self._allow)
 
     def _find(self, read: _Read, c: Candidate, source: Source, score: float) -> Finding:
         start, end = read.plain.span(c.start, c.end)
@@ -428,12 +422,6 @@ class Checker:
 @cache
 def _checklist() -> Checklist:
     return Checklist()
-
-
-def _words(text: str) -> str:
-    """Give the words of ``text`` in lower case, a space before and behind each; "" if none."""
-    words = _WORD.findall(text.lower())
-    return f" {' '.join(words)} " if words else ""
 
 
 def _chunks(texts: Iterable[str | tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:

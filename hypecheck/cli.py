@@ -1,4 +1,4 @@
-"""The command line: ``hypecheck check | scan | rules | evaluate | train | serve | keys``.
+"""The command line: ``hypecheck check | scan | report | review | rules | evaluate | serve | …``.
 
 Exit codes: 0 nothing found (or all well), 1 findings at or above ``--fail-on`` (or failed
 examples), 2 wrong usage or a broken rule file, 3 unreadable input or model. Heavy modules are
@@ -22,8 +22,9 @@ import typer
 from hypecheck.errors import HypeCheckError, InputError, RulesetError
 
 if TYPE_CHECKING:
+    from hypecheck.allow import AllowList
     from hypecheck.checker import Checker
-    from hypecheck.types import Report
+    from hypecheck.types import Region, Report
 
 MAX_BYTES = 10_000_000  # one text; larger inputs are for batch scanning
 EXIT_FINDINGS, EXIT_USAGE, EXIT_INPUT = 1, 2, 3
@@ -48,6 +49,8 @@ class FormatName(StrEnum):
     json = "json"
     jsonl = "jsonl"
     html = "html"
+    sarif = "sarif"
+    github = "github"
 
 
 class SensitivityName(StrEnum):
@@ -61,6 +64,7 @@ class SensitivityName(StrEnum):
 class SeverityName(StrEnum):
     """From which severity on the exit code is 1."""
 
+    none = "none"
     low = "low"
     medium = "medium"
     high = "high"
@@ -88,6 +92,29 @@ Only = Annotated[
 Disable = Annotated[
     list[str] | None, typer.Option(help="Leave out this kind, category or rule id; repeatable.")
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(help="A phrase that you accept: marked, but not counted; repeatable."),
+]
+AllowFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--allow-list", help="A TOML file of what you accept, and why; repeatable."),
+]
+Inline = Annotated[
+    bool,
+    typer.Option(
+        "--inline", help="Accept what stands between <!-- hypecheck: off --> and … on --> too."
+    ),
+]
+
+
+def _allow_list(phrases: list[str] | None, files: list[Path] | None, inline: bool) -> AllowList:
+    from hypecheck import allow
+
+    out = allow.AllowList.of_phrases(phrases or ()).plus(allow.AllowList(inline=inline))
+    for file in files or ():
+        out = out.plus(allow.load(file))
+    return out
 
 
 def _checker(
@@ -96,7 +123,7 @@ def _checker(
     rules: list[Path] | None,
     only: list[str] | None,
     disable: list[str] | None,
-    allow: list[str] | None = None,
+    allow: AllowList | None = None,
 ) -> Checker:
     from hypecheck.checker import Checker
 
@@ -121,9 +148,9 @@ def check(
     rules: RuleFiles = None,
     only: Only = None,
     disable: Disable = None,
-    allow: Annotated[
-        list[str] | None, typer.Option(help="A phrase never to flag; repeatable.")
-    ] = None,
+    allow: Allow = None,
+    allow_list: AllowFiles = None,
+    inline: Inline = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what was dismissed, and by which words.")
     ] = False,
@@ -135,6 +162,7 @@ def check(
     ] = SeverityName.low,
 ) -> None:
     """Check texts: a file, several files, or standard input."""
+    from hypecheck.allow import regions_of
     from hypecheck.formats import FORMATS, Options
     from hypecheck.types import SEVERITIES
 
@@ -142,7 +170,9 @@ def check(
     if not files and sys.stdin.isatty():
         typer.echo("hypecheck: give a FILE, or pipe a text in (- is standard input)", err=True)
         raise typer.Exit(EXIT_USAGE)
-    checker = _checker(sensitivity, model, rules, only, disable, allow)
+    accepted = _allow_list(allow, allow_list, inline)
+    checker = _checker(sensitivity, model, rules, only, disable, accepted)
+    extracted: set[str] = set()
     worst = -1
     unread = 0
 
@@ -150,14 +180,24 @@ def check(
         nonlocal worst, unread
         for name in names:
             try:
-                text = _read_text(name)
+                text, regions = _read_text(name)
             except InputError as e:
                 typer.echo(f"hypecheck: {e}", err=True)
                 unread += 1
                 continue
             report = checker.check(text, "" if name == "-" else name)
+            shown = "standard input" if name == "-" else name
+            if not accepted.inline and (off := regions_of(text) if regions is None else regions):
+                typer.echo(
+                    f"hypecheck: {shown}: comments switch off {len(off)} "
+                    f"{'part' if len(off) == 1 else 'parts'}; that counts with --inline only",
+                    err=True,
+                )
+            if regions is not None:
+                extracted.add(shown)
+                report = accepted.apply(report, regions=regions)
             worst = max([worst, *(SEVERITIES.index(f.severity) for f in report.findings)])
-            yield ("standard input" if name == "-" else name), report
+            yield shown, report
 
     titles = {k.id: k.title for k in checker.ruleset.kinds.values()}
     titles |= dict(checker.ruleset.categories)
@@ -167,6 +207,7 @@ def check(
         colour=sys.stdout.isatty(),
         width=_width(),
         titles=titles,
+        extracted=extracted,
     )
     try:
         with _without_spacy_cli():
@@ -182,7 +223,13 @@ def check(
         raise typer.Exit(EXIT_INPUT) from None
     if unread:
         raise typer.Exit(EXIT_INPUT)
-    raise typer.Exit(EXIT_FINDINGS if worst >= SEVERITIES.index(fail_on) else 0)
+    raise typer.Exit(EXIT_FINDINGS if _fails(fail_on, worst) else 0)
+
+
+def _fails(fail_on: str, worst: int) -> bool:
+    from hypecheck.types import SEVERITIES
+
+    return fail_on != "none" and worst >= SEVERITIES.index(fail_on)
 
 
 @contextmanager
@@ -204,8 +251,9 @@ def _without_spacy_cli() -> Iterator[None]:
             del sys.modules[n]
 
 
-def _read_text(name: str) -> str:
-    from hypecheck.page import looks_like_html, page_text
+def _read_text(name: str) -> tuple[str, tuple[Region, ...] | None]:
+    """Give a text; and where it was taken out of HTML, the regions that comments switch off."""
+    from hypecheck.page import looks_like_html, page_regions, page_text
     from hypecheck.reading import read_bytes, read_path
 
     if name == "-":
@@ -214,8 +262,8 @@ def _read_text(name: str) -> str:
     else:
         text = read_path(Path(name), MAX_BYTES)
     if looks_like_html(text) or name.lower().endswith((".html", ".htm", ".xhtml")):
-        return page_text(text)
-    return text
+        return page_text(text), page_regions(text)
+    return text, None
 
 
 def _width() -> int:
@@ -313,7 +361,9 @@ def scan(
     ],
     out: Annotated[
         Path,
-        typer.Option(help="A folder for all results, or a .parquet, .jsonl, .csv, .sarif file."),
+        typer.Option(
+            help="A folder for all results, or a .parquet, .jsonl, .csv, .sarif or .github file."
+        ),
     ],
     rows: Annotated[
         str, typer.Option(help="For a file: one row a finding or document.")
@@ -330,9 +380,9 @@ def scan(
     rules: RuleFiles = None,
     only: Only = None,
     disable: Disable = None,
-    allow: Annotated[
-        list[str] | None, typer.Option(help="A phrase never to flag; repeatable.")
-    ] = None,
+    allow: Allow = None,
+    allow_list: AllowFiles = None,
+    inline: Inline = False,
     baseline: Annotated[
         Path | None, typer.Option(help="An earlier scan's results: what they hold is marked known.")
     ] = None,
@@ -343,6 +393,10 @@ def scan(
     max_errors: Annotated[
         int | None, typer.Option(help="Stop when more records than this cannot be read.")
     ] = None,
+    fail_on: Annotated[
+        SeverityName,
+        typer.Option(help="Exit with 1 from this severity on; known findings do not count."),
+    ] = SeverityName.none,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Scan many texts over all cores; interrupted, the same command goes on ([scan])."""
@@ -361,7 +415,7 @@ def scan(
         tuple(str(p) for p in rules or ()),
         tuple(only) if only else None,
         tuple(disable or ()),
-        tuple(allow or ()),
+        _allow_list(allow, allow_list, inline),
     )
     with _progress(quiet) as (tell, update):
         summary = batch.scan(
@@ -380,6 +434,7 @@ def scan(
         f"{s.records:,} records, {s.scanned:,} scanned ({s.distinct:,} distinct texts, "
         f"{s.clusters:,} clusters), {s.flagged:,} flagged, {s.findings:,} findings"
         + (f", {s.known:,} of them known" if baseline else "")
+        + (f", {s.suppressed:,} more accepted by your allow-list" if plan.allow else "")
     )
     for status, n in sorted(s.statuses.items()):
         if status != "scanned":
@@ -387,6 +442,86 @@ def scan(
     typer.echo(f"results in {out}")
     if s.statuses["error"] and s.scanned == 0:
         sys.exit(EXIT_INPUT)
+    if _fails(fail_on, s.worst_new):
+        sys.exit(EXIT_FINDINGS)
+
+
+@app.command()
+def report(
+    results: Annotated[
+        Path, typer.Argument(help="What `scan` wrote: its folder, or a Parquet, JSONL or CSV file.")
+    ],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    title: Annotated[
+        str | None, typer.Option(help="Of the page; else the name of RESULTS.")
+    ] = None,
+    sample: Annotated[
+        Path | None, typer.Option(help="Write a random sample for people to judge too (CSV).")
+    ] = None,
+    sample_size: Annotated[int, typer.Option(min=1, help="Findings in it.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Another one draws others.")] = 1,
+) -> None:
+    """Write a scan's results as one self-contained web page ([report])."""
+    try:
+        import matplotlib as _  # noqa: F401 (needed later, when all has been read)
+
+        from hypecheck.batch import overview, review
+        from hypecheck.batch import report as page
+        from hypecheck.batch.results import open_results
+    except ImportError as e:
+        raise HypeCheckError(
+            f"a report needs more packages ({e}): pip install 'hypecheck[report]'"
+        ) from None
+    source = open_results(results)
+    asked = sample_size if sample else 0
+    gathered, drawn = overview.gather(source, seed, asked, review.rows_of)
+    html = page.render(gathered, title or results.resolve().name)
+    try:
+        out.write_text(html, "utf-8", "replace", newline="\n")
+    except OSError as e:
+        raise InputError(f"{out}: cannot be written: {e.strerror}") from None
+    typer.echo(
+        f"{out}: {gathered.findings:,} findings in {gathered.flagged:,} of "
+        f"{gathered.scanned:,} texts, {len(html) / 1e6:.1f} MB"
+    )
+    if sample and drawn is not None:
+        n, strata = review.write_sample(drawn, sample_size, sample)
+        typer.echo(
+            f"{sample}: {n:,} findings of {strata} strata; write yes, no, unsure or a kind into "
+            f"the column verdict, then: hypecheck review {sample}"
+        )
+
+
+@app.command("review")
+def review_sample(
+    file: Annotated[Path, typer.Argument(help="The sample of `report --sample`, with verdicts.")],
+    training: Annotated[
+        Path | None, typer.Option(help="Write the judged sentences in the corpus's markup.")
+    ] = None,
+    json_out: Annotated[bool, typer.Option("--json", help="Figures as JSON.")] = False,
+) -> None:
+    """Say how often the flags are right, from a sample that people judged ([report])."""
+    import json
+
+    try:
+        from hypecheck.batch import review
+    except ImportError as e:
+        raise HypeCheckError(
+            f"a review needs more packages ({e}): pip install 'hypecheck[report]'"
+        ) from None
+    reviewed = review.read_review(file)
+    if json_out:
+        typer.echo(json.dumps(review.as_dict(reviewed), indent=1))
+    else:
+        typer.echo(review.table(reviewed))
+    if training is None:
+        return
+    text, count, left = review.training_rows(file, reviewed)
+    try:
+        training.write_text(text, "utf-8")
+    except OSError as e:
+        raise InputError(f"{training}: cannot be written: {e.strerror}") from None
+    typer.echo(f"{training}: {count:,} sentences; {left:,} wait for verdicts", err=True)
 
 
 @contextmanager

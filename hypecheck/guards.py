@@ -36,7 +36,6 @@ REASONS = {
     "supported": "data that a reader can check stand beside it",
     "not_health": "the text is not about health",
     "unlikely": "a careful reader of the whole text would probably not flag it",
-    "allowed": "the phrase is on your allow-list",
 }
 
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from hypecheck.allow import Directive, close, directive
+from hypecheck.types import Region
 
 _BLOCKS = frozenset(
     [
@@ -261,18 +265,66 @@ def page_text(html: str) -> str:
     Knee pain?
     We cure it.
     """
-    tree = LexborHTMLParser(_tame(html.encode("utf-8", "replace").decode()))
-    out = _Blocks()
+    return _read(html)[0]
+
+
+def page_regions(html: str) -> tuple[Region, ...]:
+    r"""Give the regions of :func:`page_text` that comments in ``html`` switch off.
+
+    >>> html = "<p>Act now!</p><!-- hypecheck: off --><p>Cured!</p><!-- hypecheck: on --><p>Hi"
+    >>> [page_text(html)[r.start : r.end] for r in page_regions(html)]
+    ['Cured!\n']
+    """
+    return _read(html)[1] if "hypecheck:" in html.lower() else ()
+
+
+# A directive's place is kept by a character that no text holds: those of this private plane are
+# taken out of a page that has directives.
+_PLACE, _PLACES = 0x100000, 65_000
+_PLACE_CHARACTER = re.compile(f"[{chr(_PLACE)}-{chr(_PLACE + _PLACES)}]")
+
+
+def _read(html: str) -> tuple[str, tuple[Region, ...]]:
+    html = html.encode("utf-8", "replace").decode()
+    directives: list[Directive] | None = None
+    if "hypecheck:" in html.lower():
+        directives = []
+        html = _PLACE_CHARACTER.sub("", html)
+    tree = LexborHTMLParser(_tame(html))
+    out = _Blocks(directives)
     if tree.root is not None:
+        if directives is not None:  # comments may stand in front of everything
+            for comment in reversed(list(_before(tree.root))):
+                out.comment(comment)
         _walk(tree.root, out)
     out.end_block()
-    return out.text()
+    text = out.text()
+    if not directives:
+        return text, ()
+    marks: list[tuple[int, int, Directive]] = []
+    for n, m in enumerate(_PLACE_CHARACTER.finditer(text)):
+        at = m.start() - n  # in the text without these characters
+        marks.append((at, at, directives[ord(m[0]) - _PLACE]))
+    text = _PLACE_CHARACTER.sub("", text)
+    marks += [(len(text), len(text), directives[ord(c) - _PLACE]) for c in out.places]
+    return text, close(marks, len(text))
+
+
+def _before(node: LexborNode) -> Iterator[str]:
+    """Give the comments in front of ``node``, the nearest first."""
+    before = node.prev
+    while before is not None:
+        if before.tag == "-comment":
+            yield before.comment_content or ""
+        before = before.prev
 
 
 class _Blocks:
     """The blocks read so far, and the one being read."""
 
-    def __init__(self) -> None:
+    def __init__(self, directives: list[Directive] | None = None) -> None:
+        self.directives = directives  # comments that speak to HypeCheck, as they come; None: none
+        self.places = ""  # characters for those that no text has followed yet
         self.done: list[str] = []
         self.size = 0  # characters ever added; tells whether an element held any text
         self.breaks = 0  # how often a line ended
@@ -283,10 +335,23 @@ class _Blocks:
         self._seen: dict[str, int] = {}  # block: index of its last occurrence
 
     def add(self, text: str) -> None:
+        if self.places and text.strip():
+            begun = len(text) - len(text.lstrip())
+            text = text[:begun] + self.places + text[begun:]
+            self.places = ""
         self.parts.append(text)
         if text and not text.isspace():
             self.size += len(text)
             self._begun = True
+
+    def comment(self, text: str) -> None:
+        if (
+            self.directives is not None
+            and len(self.directives) < _PLACES
+            and (d := directive(text))
+        ):
+            self.places += chr(_PLACE + len(self.directives))
+            self.directives.append(d)
 
     def end_line(self) -> None:
         line = " ".join("".join(self.parts).split())
@@ -311,6 +376,7 @@ class _Blocks:
         text = " ".join(text.split())
         if not text:
             return
+        text, self.places = self.places + text, ""
         self.size += len(text)
         if self._lines or self._begun:
             self._later.append(text)
@@ -325,7 +391,8 @@ class _Blocks:
         out: list[str] = []
         for block in self.done:
             if out:
-                out.append("\n\n" if block[0].islower() else "\n")
+                first = _PLACE_CHARACTER.sub("", block)[:1] if self.directives else block[0]
+                out.append("\n\n" if first.islower() else "\n")
             out.append(block)
         return "".join(out)
 
@@ -391,6 +458,8 @@ def _walk(root: LexborNode, out: _Blocks) -> None:
                     out.add(line)
             else:
                 out.add(text)
+        elif tag == "-comment" and out.directives is not None:
+            out.comment(node.comment_content or "")
         elif tag is not None and tag[0] != "-":
             opened = _enter(node, tag, out, heads)
             heads += tag in ("h1", "main", "article")

@@ -169,6 +169,25 @@ class Dismissed:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A part ``[start, end)`` of a text that a comment in it switches off."""
+
+    start: int
+    end: int
+    names: tuple[str, ...]  # kinds, categories or rule ids; none: everything
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that the user's allow-list accepts: shown, with its reason, but never counted."""
+
+    finding: Finding
+    by: Literal["list", "comment"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChecklistItem:
     """One line of the patient's checklist over the whole text."""
 
@@ -208,3 +227,5 @@ class Report:
     notes: tuple[str, ...] = field(default=())
     # The time given ran out: what the transformer did not read was judged by the fast tier.
     incomplete: bool = False
+    # Findings that the user's allow-list accepts; in none of the above.
+    suppressed: tuple[Suppressed, ...] = ()

@@ -457,18 +457,6 @@ def test_json_lines_hold_findings_and_errors(put: Any, tmp_path: Path) -> None:
     assert [x["status"] for x in lines if "status" in x] == ["error"]
 
 
-def test_sarif_has_what_viewers_need(put: Any, tmp_path: Path) -> None:
-    run = json.loads(results(put, tmp_path, "r.sarif", AD))["runs"][0]
-    rules = run["tool"]["driver"]["rules"]
-    assert len(rules) == 19
-    assert run["columnKind"] == "unicodeCodePoints"
-    for r in run["results"]:
-        assert rules[r["ruleIndex"]]["id"] == r["ruleId"]
-        region = r["locations"][0]["physicalLocation"]["region"]
-        start = region["charOffset"]
-        assert AD[start : start + region["charLength"]] == region["snippet"]["text"]
-
-
 @pytest.mark.parametrize("name", ["base", "base.parquet", "base.csv", "base.jsonl", "base.sarif"])
 def test_baseline_marks_what_was_known(put: Any, tmp_path: Path, name: str) -> None:
     path = put("in.jsonl", json.dumps({"id": "a", "text": "Act now! Only 3 spots left."}))

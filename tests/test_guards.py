@@ -278,7 +278,7 @@ def test_text_about_another_trade_is_left_alone(example: str, silenced: bool) ->
 
 
 def test_every_reason_is_said_to_a_reader() -> None:
-    assert set(guards.REASONS) == {*GUARD_NAMES, "unlikely", "allowed"}
+    assert set(guards.REASONS) == {*GUARD_NAMES, "unlikely"}
     assert all(reason and not reason.endswith(".") for reason in guards.REASONS.values())
 
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from hypecheck.allow import About
 from hypecheck.batch.records import Bad, Item, Record
 from hypecheck.checker import Checker
-from hypecheck.types import CATEGORIES, Report
+from hypecheck.types import CATEGORIES, Finding, Report
 
 RECORDS, CHARACTERS = 512, 1_000_000  # of a part, at most
 BANDS, ROWS = 10, 6  # MinHash: texts that share a band are near duplicates (about 0.7 alike)
@@ -29,12 +30,15 @@ FINDING = pa.struct(
         ("end", pa.int32()),
         ("text", pa.string()),
         ("sentence", pa.string()),
+        ("sentence_start", pa.int32()),
         ("category", pa.string()),
         ("kind", pa.string()),
         ("severity", pa.string()),
         ("score", pa.float32()),
         ("source", pa.string()),
         ("rule", pa.string()),
+        ("suppressed", pa.string()),  # by "list" or "comment"; null: it counts
+        ("suppressed_reason", pa.string()),
     ]
 )
 DOCUMENT = pa.schema(
@@ -93,7 +97,7 @@ def scan(items: Sequence[Item], first: int, checker: Checker) -> pa.Table:
             english[item.text] = looks_english(item.text)
             if english[item.text]:
                 texts[item.text] = len(texts)
-    reports = list(checker.check_many(texts))
+    reports = list(checker.check_many(("", t) for t in texts))
     for n, item in enumerate(items, first):
         row: dict[str, Any] = {"number": n, "place": item.place, "id": item.id, "status": "error"}
         if isinstance(item, Bad):
@@ -101,7 +105,11 @@ def scan(items: Sequence[Item], first: int, checker: Checker) -> pa.Table:
         else:
             row |= _about(item)
             if item.text in texts:
-                row |= _result(reports[texts[item.text]])
+                report = reports[texts[item.text]]
+                if checker.allow:  # what is accepted may depend on whose text it is
+                    about = About(item.id, item.advertiser, item.site)
+                    report = checker.allow.apply(report, about, item.regions)
+                row |= _result(report)
             else:
                 row["status"] = "not_english" if item.text.strip() else "empty"
         rows.append(row)
@@ -124,6 +132,9 @@ def _result(report: Report) -> dict[str, Any]:
     def plain(text: str) -> str:
         return text.encode("utf-8", "replace").decode()
 
+    found: list[tuple[Finding, str | None, str | None]]
+    found = [(f, None, None) for f in report.findings]
+    found += [(s.finding, s.by, plain(s.reason)) for s in report.suppressed]
     return {
         "status": "scanned",
         "sentences": len(report.sentences),
@@ -138,14 +149,17 @@ def _result(report: Report) -> dict[str, Any]:
                         report.sentences[f.sentence].start : report.sentences[f.sentence].end
                     ]
                 ),
+                "sentence_start": report.sentences[f.sentence].start,
                 "category": f.category,
                 "kind": f.kind,
                 "severity": f.severity,
                 "score": f.score,
                 "source": f.source,
                 "rule": f.rule,
+                "suppressed": by,
+                "suppressed_reason": reason,
             }
-            for f in report.findings
+            for f, by, reason in sorted(found, key=lambda x: (x[0].start, x[0].end, x[0].kind))
         ],
         "checklist": [c.id for c in report.checklist if c.status == "stated"],
         "incomplete": report.incomplete,

@@ -27,7 +27,7 @@ from typing import IO, Any
 
 from hypecheck.batch.records import Bad, Columns, Item, Record, choose, records_of
 from hypecheck.errors import InputError
-from hypecheck.page import looks_like_html, page_text
+from hypecheck.page import looks_like_html, page_regions, page_text
 from hypecheck.reading import read_bytes
 
 LARGEST_DOCUMENT = 20_000_000  # bytes of a file that is one text
@@ -252,7 +252,7 @@ def _document(raw: bytes, name: str, suffix: str) -> Item:
         return _mail(raw, name)
     text = read_bytes(raw, name, LARGEST_DOCUMENT)
     if looks_like_html(text):
-        text = page_text(text)
+        return Record(name, name, page_text(text), regions=page_regions(text))
     return Record(name, name, text)
 
 
@@ -574,13 +574,13 @@ def _warc(raw: IO[bytes], name: str) -> Iterator[Item]:
                 text = read_bytes(body, place, LARGEST_DOCUMENT)
             except InputError:
                 text = body.decode("cp1252", "replace")
+        regions = None
         if kind != "text/plain":
-            text = page_text(text)
+            text, regions = page_text(text), page_regions(text)
         if not text.strip():
             continue
-        yield Record(
-            place, url, text, date=record.headers.get("WARC-Date", "") or "", site=_host(url)
-        )
+        date = record.headers.get("WARC-Date", "") or ""
+        yield Record(place, url, text, date=date, site=_host(url), regions=regions)
 
 
 def _host(url: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypecheck.errors import InputError
+from hypecheck.types import Region
 
 LONGEST_TEXT = 2_000_000  # characters; longer ones are errors, not hangs
 # Names of columns in scraped advertisements, the likeliest first.
@@ -52,6 +53,8 @@ class Record:
         advertiser: who says it; "" where unknown, like the next two.
         date: when, as the input writes it.
         site: where it was found.
+        regions: that comments switch off, where the text was taken out of HTML; None: the comments
+            stand in the text.
     """
 
     place: str
@@ -60,6 +63,7 @@ class Record:
     advertiser: str = ""
     date: str = ""
     site: str = ""
+    regions: tuple[Region, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +193,7 @@ def records_of(row: Mapping[str, Any], columns: Columns, place: str, number: int
 def _record(place: str, id_: str, text: str, about: Mapping[str, str]) -> Item:
     if len(text) > LONGEST_TEXT:
         return Bad(place, id_, f"{len(text)} characters, the limit is {LONGEST_TEXT}")
-    return Record(place, id_, text, **about)
+    return Record(place, id_, text, about["advertiser"], about["date"], about["site"])
 
 
 def _value(row: Mapping[str, Any], column: str) -> Any:

@@ -20,6 +20,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from hypecheck.allow import AllowList
 from hypecheck.batch import parts, readers, writers
 from hypecheck.batch.records import Bad, Item
 from hypecheck.checker import VERSION, Checker
@@ -41,7 +42,7 @@ class Plan:
     rules: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
     disable: tuple[str, ...] = ()
-    allow: tuple[str, ...] = ()
+    allow: AllowList = field(default_factory=AllowList)
 
     def checker(self, threads: int = 0) -> Checker:
         """Make the checker."""

@@ -7,14 +7,14 @@ bytes a record, which the clusters need.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,10 @@ from numpy.typing import NDArray
 from hypecheck import ruleset
 from hypecheck.batch.parts import BANDS, DOCUMENT, FINDING
 from hypecheck.errors import HypeCheckError
+from hypecheck.formats import github, sarif
+from hypecheck.formats.lines import Lines
+from hypecheck.formats.options import without_ask
+from hypecheck.types import SEVERITIES
 
 SCHEMA_VERSION = "1"
 _EXTRA = [
@@ -43,7 +47,7 @@ FINDINGS = pa.schema(
         pa.field("baseline", pa.string()),  # new, known; null without a baseline
     ]
 )
-SUFFIXES = (".parquet", ".jsonl", ".csv", ".sarif")
+SUFFIXES = (".parquet", ".jsonl", ".csv", ".sarif", ".github")
 
 
 @dataclass(slots=True)
@@ -57,6 +61,8 @@ class Summary:
     flagged: int = 0
     findings: int = 0
     known: int = 0
+    suppressed: int = 0  # not among the findings
+    worst_new: int = -1  # index into SEVERITIES of the worst finding that is not known
     statuses: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     categories: Counter[str] = field(default_factory=Counter)
@@ -72,6 +78,7 @@ class Summary:
             "flagged_records": self.flagged,
             "findings": self.findings,
             "known_findings": self.known,
+            "suppressed_findings": self.suppressed,
             **{
                 name: dict(sorted(getattr(self, name).items()))
                 for name in ("statuses", "categories", "kinds", "severities")
@@ -91,8 +98,8 @@ def check_target(out: Path, rows: str) -> None:
         raise HypeCheckError(
             f"{out}: results are written as {', '.join(SUFFIXES)}, or into a folder"
         )
-    if out.suffix == ".sarif" and rows == "documents":
-        raise HypeCheckError("SARIF holds findings, not documents")
+    if out.suffix in (".sarif", ".github") and rows == "documents":
+        raise HypeCheckError(f"{out.suffix} files hold findings, not documents")
     if not out.parent.is_dir():
         raise HypeCheckError(f"{out.parent}: there is no such folder")
 
@@ -259,7 +266,7 @@ class _Tables:
                 about = {n: d[n] for n in _ABOUT}
                 own: Counter[str] = Counter()
                 for f in d["findings"] or ():
-                    print_ = fingerprint(d, f, own)
+                    print_ = sarif.fingerprint(d["id"], f["kind"], f["text"], own)
                     known = None
                     if self._known is not None:
                         known = "known" if print_ in self._known else "new"
@@ -282,27 +289,16 @@ class _Tables:
         s.records += len(documents)
         s.statuses.update(d["status"] for d in documents)
         s.scanned = s.statuses["scanned"]
-        s.flagged += sum(bool(d["findings"]) for d in documents)
-        s.findings += len(findings)
-        s.known += sum(f["baseline"] == "known" for f in findings)
-        s.kinds.update(f["kind"] for f in findings)
-        s.categories.update(f["category"] for f in findings)
-        s.severities.update(f["severity"] for f in findings)
-
-
-def fingerprint(document: Mapping[str, Any], finding: Mapping[str, Any], seen: Counter[str]) -> str:
-    """Give what stays the same of a finding when the text around it moves.
-
-    Args:
-        document: its document; the user's own id counts, not the row that it stands in.
-        finding: kind and words count.
-        seen: how often these occurred in the document already; updated.
-    """
-    words = " ".join(str(finding["text"]).lower().split())
-    same = f"{finding['kind']}\0{words}"
-    seen[same] += 1
-    whole = f"{document['id']}\0{same}\0{seen[same]}"
-    return hashlib.blake2b(whole.encode(), digest_size=12).hexdigest()
+        counted = [f for f in findings if f["suppressed"] is None]
+        s.flagged += len({f["number"] for f in counted})
+        s.findings += len(counted)
+        s.suppressed += len(findings) - len(counted)
+        s.known += sum(f["baseline"] == "known" for f in counted)
+        s.kinds.update(f["kind"] for f in counted)
+        s.categories.update(f["category"] for f in counted)
+        s.severities.update(f["severity"] for f in counted)
+        new = {f["severity"] for f in counted if f["baseline"] != "known"}
+        s.worst_new = max([s.worst_new, *map(SEVERITIES.index, new)])
 
 
 def _fingerprints(path: Path) -> frozenset[str]:
@@ -393,7 +389,7 @@ def _csv(tables: _Tables, rows: str, path: Path, metadata: Mapping[str, str]) ->
     schema = FINDINGS if rows == "findings" else DOCUMENTS
     names = [n for n in schema.names if n != "findings"]
     if rows == "documents":
-        names += ["finding_count", "kinds"]
+        names += ["finding_count", "kinds", "suppressed_count"]
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         out = csv.writer(file, lineterminator="\r\n")
         out.writerow(names)
@@ -402,94 +398,111 @@ def _csv(tables: _Tables, rows: str, path: Path, metadata: Mapping[str, str]) ->
                 row = _rounded(row)
                 if rows == "documents":
                     found = row["findings"] or []
+                    row["suppressed_count"] = sum(f["suppressed"] is not None for f in found)
+                    found = [f for f in found if f["suppressed"] is None]
                     row["finding_count"] = len(found)
                     row["kinds"] = " ".join(sorted({f["kind"] for f in found}))
                     row["checklist"] = " ".join(row["checklist"] or ())
-                out.writerow([_cell(row[n]) for n in names])
+                out.writerow([guarded_cell(row[n]) for n in names])
 
 
-def _cell(value: Any) -> Any:
+def guarded_cell(value: Any) -> Any:
     """Give a cell that no spreadsheet runs as a formula."""
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"
     return "" if value is None else value
 
 
-_LEVELS = {"low": "note", "medium": "warning", "high": "error"}
-
-
 def _sarif(tables: _Tables, rows: str, path: Path, metadata: Mapping[str, str]) -> None:
     del rows
-    versions = json.loads(metadata["hypecheck"])
-    kinds = ruleset.load().kinds
-    driver = {
-        "name": "HypeCheck",
-        "version": versions["hypecheck"],
-        "semanticVersion": versions["hypecheck"],
-        "properties": versions,
-        "rules": [
-            {
-                "id": k.id,
-                "name": k.id,
-                "shortDescription": {"text": k.title},
-                "fullDescription": {"text": k.why},
-                "help": {"text": k.advice, "markdown": f"{k.why}\n\n{k.advice}"},
-                "helpUri": k.references[0].url,
-                "defaultConfiguration": {"level": _LEVELS[k.severity]},
-                "properties": {"tags": [k.category]},
-            }
-            for k in kinds.values()
-        ],
-    }
-    order = {k: i for i, k in enumerate(kinds)}
+    log = sarif.Log(json.loads(metadata["hypecheck"]))
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        _sarif_head(file, driver)
-        comma = ""
-        for _, findings in tables.each():
+        file.write(log.head())
+        for documents, findings in tables.each():
+            places = _Places(documents)
             for f in findings:
-                result = {
-                    "ruleId": f["kind"],
-                    "ruleIndex": order[f["kind"]],
-                    "level": _LEVELS[f["severity"]],
-                    "message": {"text": f"“{f['text']}”: {kinds[f['kind']].title}"},
-                    "locations": [
-                        {
-                            "physicalLocation": {
-                                "artifactLocation": {"uri": _uri(f["place"], f["id"])},
-                                "region": {
-                                    "charOffset": f["start"],
-                                    "charLength": f["end"] - f["start"],
-                                    "snippet": {"text": f["text"]},
-                                },
-                            },
-                            "logicalLocations": [{"fullyQualifiedName": f["place"]}],
-                        }
-                    ],
-                    "partialFingerprints": {"hypecheck/v1": f["fingerprint"]},
-                    "rank": round(100 * f["score"], 1),
-                }
+                file_, region = places.sarif(f)
+                score, print_ = round(f["score"], 6), f["fingerprint"]
+                result = log.finding(
+                    f["kind"], f["severity"], f["text"], score, file_, region, print_
+                )
+                result["locations"][0]["logicalLocations"] = [
+                    {"name": f["id"], "fullyQualifiedName": f["place"]}
+                ]
+                about = ("id", "advertiser", "date", "site", "start", "end", "rule", "source")
+                result["properties"] = {k: f[k] for k in about if f[k] not in ("", None)}
                 if f["baseline"] is not None:
                     known = f["baseline"] == "known"
                     result["baselineState"] = "unchanged" if known else "new"
-                file.write(f"{comma}\n{json.dumps(result, ensure_ascii=False)}")
-                comma = ","
-        file.write("\n]}]}\n")
+                if f["suppressed"] is not None:
+                    result["suppressions"] = [
+                        sarif.suppression(f["suppressed"], f["suppressed_reason"])
+                    ]
+                file.write(log.result(result))
+        file.write(log.tail())
 
 
-def _sarif_head(file: IO[str], driver: Mapping[str, Any]) -> None:
-    file.write(
-        '{"$schema":"https://json.schemastore.org/sarif-2.1.0.json","version":"2.1.0","runs":[{'
-        f'"tool":{{"driver":{json.dumps(driver, ensure_ascii=False)}}},'
-        '"columnKind":"unicodeCodePoints","results":['
-    )
+def _github(tables: _Tables, rows: str, path: Path, metadata: Mapping[str, str]) -> None:
+    del rows, metadata
+    kinds = ruleset.load().kinds
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for documents, findings in tables.each():
+            places = _Places(documents)
+            for f in findings:
+                if f["baseline"] == "known":
+                    continue  # what is on the screen of a review is what the change brings
+                kind = kinds[f["kind"]]
+                name, place = places.github(f)
+                message = f"Ask: {without_ask(kind.advice)}"
+                file.write(
+                    github.annotation(
+                        f["severity"], kind.title, f["text"], message, name, place,
+                        f["suppressed_reason"],
+                    )
+                )  # fmt: skip
 
 
-def _uri(place: str, id_: str) -> str:
-    from urllib.parse import quote
+_ROW = re.compile(r", line (\d+)(?: \(row \d+\))?\Z")
 
-    file = place.partition(", ")[0]
-    own = "" if id_ == file else f"#{quote(id_, safe='')}"
-    return quote(file.replace(os.sep, "/"), safe="/:") + own
+
+class _Places:
+    """Where the findings of a part stand in the files that were read.
+
+    A record of a table has its line; a file that is one plain text has lines and columns; of all
+    else, HTML among it, only the file is known.
+    """
+
+    def __init__(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        self._documents = {d["number"]: d for d in documents}
+        self._lines: tuple[int, Lines] | None = None  # of the document that was asked for last
+
+    def _find(self, f: Mapping[str, Any]) -> tuple[str, int | None, Lines | None]:
+        place, number = f["place"], f["number"]
+        row = _ROW.search(place)
+        if row:
+            return place[: row.start()], int(row[1]), None
+        if place != f["id"] or Path(place).suffix.lower() not in (".txt", ".md"):
+            return place.partition(", ")[0], None, None
+        if self._lines is None or self._lines[0] != number:
+            self._lines = number, Lines(self._documents[number]["text"])
+        return place, None, self._lines[1]
+
+    def sarif(self, f: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
+        """Give file and region."""
+        file, line, lines = self._find(f)
+        if lines is not None:
+            region = sarif.file_region(lines, f["start"], f["end"])
+            return file, region | {
+                "charOffset": f["start"], "charLength": f["end"] - f["start"],
+            }  # fmt: skip
+        return file, {"startLine": line} if line is not None else None
+
+    def github(self, f: Mapping[str, Any]) -> tuple[str, tuple[int, ...] | None]:
+        """Give file and place, as :func:`hypecheck.formats.github.annotation` takes it."""
+        file, line, lines = self._find(f)
+        if lines is not None:
+            return file, (*lines.at(f["start"]), *lines.at(f["end"]))
+        return file, (line,) if line is not None else None
 
 
 _WRITERS: dict[str, Callable[[_Tables, str, Path, Mapping[str, str]], None]] = {
@@ -497,4 +510,5 @@ _WRITERS: dict[str, Callable[[_Tables, str, Path, Mapping[str, str]], None]] = {
     ".jsonl": _jsonl,
     ".csv": _csv,
     ".sarif": _sarif,
+    ".github": _github,
 }

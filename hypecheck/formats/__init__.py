@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from hypecheck.formats import html, json, jsonl, text
+from hypecheck.formats import github, html, json, jsonl, sarif, text
 from hypecheck.formats.options import Options
 from hypecheck.types import Report
 
@@ -37,5 +37,7 @@ FORMATS: dict[str, Format] = {
         Format("json", "one JSON document", json.render),
         Format("jsonl", "one JSON object a line, written as reports come", jsonl.render),
         Format("html", "one self-contained web page", html.render),
+        Format("sarif", "SARIF 2.1.0, for code scanning and editors", sarif.render),
+        Format("github", "annotations of a GitHub workflow", github.render),
     )
 }

@@ -33,6 +33,7 @@ from hypecheck.types import (
     Report,
     Severity,
     Status,
+    Suppressed,
 )
 
 _CLASSES: dict[Category, str] = {
@@ -117,6 +118,7 @@ def _article(at: str, name: str, report: Report, options: Options) -> str:
         f'<p class="sum">{_e(summary(report, options))}</p>\n{notes}{_tiles(report, options)}'
         f'<div class="cols">\n{_text(at, report)}{_why(at, report, options)}</div>\n'
         f"{_checklist(at, report.checklist)}"
+        f"{_suppressed(at, report.suppressed, options)}"
         f"{_dismissed(at, report.dismissed, options) if options.explain else ''}"
         f'<p class="made">{_e(made_by)}</p>\n</article>\n'
     )
@@ -296,6 +298,21 @@ def _checklist(at: str, items: Sequence[ChecklistItem]) -> str:
         '<table class="check"><thead><tr><th scope="col">Point</th><th scope="col">In the text'
         '</th><th scope="col">Where, or what to ask</th></tr></thead>'
         f"<tbody>\n{''.join(rows)}</tbody></table></section>\n"
+    )
+
+
+def _suppressed(at: str, items: Sequence[Suppressed], options: Options) -> str:
+    if not items:
+        return ""
+    rows = "".join(
+        f"<li><q><bdi>{_e(s.finding.text)}</bdi></q> <b>{_e(options.title(s.finding.kind))}</b>: "
+        f'<bdi>{_e(s.reason)}</bdi> <span class="by">'
+        f"{_e(found_by(s.finding.source, s.finding.rule))}</span></li>\n"
+        for s in items
+    )
+    return (
+        f'<section class="panel" aria-labelledby="{at}-s">'
+        f'<h3 id="{at}-s">Flagged, and accepted by your allow-list</h3><ul>{rows}</ul></section>\n'
     )
 
 

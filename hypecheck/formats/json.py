@@ -37,6 +37,15 @@ def report_dict(report: Report, *, include_text: bool = False) -> dict[str, Any]
     out["findings"] = [
         {**_fields(f), "references": [_fields(r) for r in f.references]} for f in report.findings
     ]
+    out["suppressed"] = [
+        {
+            "by": s.by,
+            "reason": s.reason,
+            **_fields(s.finding),
+            "references": [_fields(r) for r in s.finding.references],
+        }
+        for s in report.suppressed
+    ]
     out["dismissed"] = [
         {**_fields(d), "cue": None if d.cue is None else _fields(d.cue)} for d in report.dismissed
     ]

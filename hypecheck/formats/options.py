@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from hypecheck.types import Report
@@ -18,6 +18,9 @@ class Options:
     colour: bool = False  # text: ANSI colours; off where NO_COLOR is set or no terminal listens
     width: int = 80  # text: columns
     titles: Mapping[str, str] = field(default_factory=dict)  # kind id: its title in the rule set
+    # github, sarif: inputs whose text was taken out of HTML, so that its lines are not the file's;
+    # may grow while reports come.
+    extracted: Collection[str] = ()
 
     def title(self, kind: str) -> str:
         """Give a kind's or a category's title; its id in words where the rule set has none."""
@@ -44,6 +47,8 @@ def summary(report: Report, options: Options) -> str:
             f"{plural(len(found), 'phrase')} flagged in {inside} of "
             f"{plural(len(report.sentences), 'sentence')}: {', '.join(parts)}."
         )
+    if report.suppressed:
+        out += f" {len(report.suppressed)} more accepted by your allow-list."
     asked = [c for c in report.checklist if c.status != "not_applicable"]
     if asked:
         stated = sum(1 for c in asked if c.status == "stated")

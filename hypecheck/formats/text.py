@@ -76,6 +76,8 @@ class _Page:
             for finding in findings:
                 self._gap()
                 self._finding(finding, quoted=len(findings) > 1)
+        if report.suppressed:
+            self._suppressed(report)
         if self._options.explain:
             self._dismissed(report)
         if report.checklist:
@@ -140,6 +142,15 @@ class _Page:
             clause = f", {first.clause}" if first.clause else ""
             self._labelled("See", f"{first.title}{clause} ({first.year})")
             self._whole(f"         {_visible(first.url)}")
+
+    def _suppressed(self, report: Report) -> None:
+        self._gap()
+        self._heading("Flagged, and accepted by your allow-list", "bold")
+        for s in report.suppressed:
+            line = self._text(f"“{_visible(s.finding.text)}”")
+            line.append(f" · {_visible(self._options.title(s.finding.kind))}", "bold")
+            line.append(_visible(f" · {s.reason}"), "dim")
+            self._write(line, "  · ", "    ")
 
     def _dismissed(self, report: Report) -> None:
         self._gap()

@@ -53,7 +53,9 @@ class Engine:
         # A report weighs by what it holds: an ordinary one about twenty.
         self._answers: LRUCache[tuple[Choice, bytes], Report] = LRUCache(
             max(settings.cache, 1) * 20,
-            lambda r: 5 + len(r.findings) + len(r.dismissed) + len(r.sentences) // 4,
+            lambda r: (
+                5 + len(r.findings) + len(r.dismissed) + len(r.suppressed) + len(r.sentences) // 4
+            ),
         )
         self._checker = lru_cache(maxsize=64)(_make)
         own = settings.model
@@ -142,13 +144,14 @@ class Engine:
     def bounded(self, report: Report) -> Report:
         """Give a report with as many findings as an answer may hold, and say what is left out."""
         most = self._settings.max_findings
-        if len(report.findings) <= most and len(report.dismissed) <= most:
+        if max(map(len, (report.findings, report.dismissed, report.suppressed))) <= most:
             return report
         note = f"{len(report.findings)} findings; the first {most} are given"
         return replace(
             report,
             findings=report.findings[:most],
             dismissed=report.dismissed[:most],
+            suppressed=report.suppressed[:most],
             notes=(*report.notes, note),
             incomplete=True,
         )

@@ -123,7 +123,7 @@ def serialise(report: Report, options: Options) -> dict[str, Any]:
         del content["dismissed"]
     if options.jurisdiction is not None:
         places = {*options.jurisdiction, "int"}
-        for f in content["findings"]:
+        for f in (*content["findings"], *content["suppressed"]):
             f["references"] = [r for r in f["references"] if r["jurisdiction"] in places]
     return convert(content, report.text, options.offset_unit)
 
@@ -276,16 +276,19 @@ async def check_page(
 
 def _by_block(report: Report, body: PageRequest, blocks: Blocks) -> dict[str, Any]:
     content = serialise(report, body.model_copy(update={"offset_unit": OFFSET_UNIT}))
-    out: list[dict[str, Any]] = [{"id": b.id, "findings": []} for b in body.blocks]
+    out: list[dict[str, Any]] = [
+        {"id": b.id, "findings": [], "suppressed": []} for b in body.blocks
+    ]
     units = [converter(b.text, body.offset_unit) for b in body.blocks]
 
     def within(item: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         i, start, end = blocks.place(item["start"], item["end"])
         return i, {**item, "start": units[i](start), "end": units[i](end)}
 
-    for f in content["findings"]:
-        i, found = within(f)
-        out[i]["findings"].append(found)
+    for name in ("findings", "suppressed"):
+        for f in content[name]:
+            i, found = within(f)
+            out[i][name].append(found)
     if body.explain:
         for block in out:
             block["dismissed"] = []
@@ -299,7 +302,7 @@ def _by_block(report: Report, body: PageRequest, blocks: Blocks) -> dict[str, An
         item["evidence"] = [
             {**cue, "block": body.blocks[j].id} for j, cue in map(within, item["evidence"])
         ]
-    dropped = ("findings", "dismissed", "sentences", "text")
+    dropped = ("findings", "suppressed", "dismissed", "sentences", "text")
     rest = {k: v for k, v in content.items() if k not in dropped}
     return {**rest, "offset_unit": body.offset_unit, "blocks": out}
 

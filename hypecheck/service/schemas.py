@@ -28,7 +28,9 @@ class Options(BaseModel):
     ] = None
     only: Annotated[list[str] | None, Field(description="Kinds or categories to report.")] = None
     disable: Annotated[list[str], Field(description="Kinds, categories or rule ids to drop.")] = []
-    allow: Annotated[list[str], Field(description="Phrases never to flag.", max_length=1000)] = []
+    allow: Annotated[
+        list[str], Field(description="Phrases that you accept; see `suppressed`.", max_length=1000)
+    ] = []
     jurisdiction: Annotated[
         list[Jurisdiction] | None,
         Field(description="Show guidance of these places only (and international)."),
@@ -163,6 +165,13 @@ class FindingOut(CueOut):
     references: list[ReferenceOut]
 
 
+class SuppressedOut(FindingOut):
+    """A phrase that would be flagged, but is on the list that the request allows."""
+
+    by: str
+    reason: str
+
+
 class DismissedOut(CueOut):
     """A phrase that was let pass, and why."""
 
@@ -214,6 +223,7 @@ class ReportOut(_Whole):
     text: str | None = None
     sentences: list[tuple[int, int]]
     findings: list[FindingOut]
+    suppressed: list[SuppressedOut] = []
     dismissed: list[DismissedOut] | None = None
 
 
@@ -222,6 +232,7 @@ class BlockOut(BaseModel):
 
     id: str
     findings: list[FindingOut]
+    suppressed: list[SuppressedOut] = []
     dismissed: list[DismissedOut] | None = None
 
 

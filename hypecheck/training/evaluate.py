@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import Any
 
 from hypecheck.checker import Checker
 from hypecheck.corpus import LabelledDocument
+from hypecheck.intervals import wilson
 from hypecheck.training.splits import units
 from hypecheck.types import CATEGORIES, CATEGORY_OF, KINDS, Report
 
@@ -42,16 +42,6 @@ class Count:
         return (
             2 * self.tp / (2 * self.tp + self.fp + self.fn) if self.tp + self.fp + self.fn else 1.0
         )
-
-
-def wilson(k: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Give Wilson's 95 % interval of ``k`` successes in ``n`` (Wilson 1927)."""
-    if n == 0:
-        return 0.0, 1.0
-    p = k / n
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass
