@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import os
 import random
@@ -358,6 +359,23 @@ def test_results_open_in_polars_duckdb_and_pandas(whole: Path) -> None:
     assert summary["records"] == 1800
     assert summary["findings"] == len(frame)
     assert 0 < summary["clusters"] < summary["distinct_texts"] < summary["scanned"] == 1799
+
+
+def test_texts_that_drift_apart_do_not_chain_into_one_cluster(tmp_path: Path) -> None:
+    things = ["the clinic", "a garden", "our street", "her house", "their school", "that river"]
+    acts = ["was near", "looks after", "came before", "asks about", "is behind", "went past"]
+    words = " ".join(f"{a} {v} {b}" for a, v, b in itertools.product(things, acts, things)).split()
+    texts = [" ".join(words[k : k + 80]) + "." for k in range(0, 840, 6)]  # neighbours are alike
+    file = tmp_path / "ads.jsonl"
+    file.write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    scan(Plan((str(file),), model="none"), tmp_path / "out", workers=1)
+    table = pq.read_table(tmp_path / "out" / "documents.parquet")
+    first = table.column("cluster").to_pylist()
+    assert 1 < len(set(first)) < len(texts)
+    triples = [t.rstrip(".").split() for t in texts]
+    sets = [set(zip(w, w[1:], w[2:], strict=False)) for w in triples]
+    alike = [len(sets[i] & sets[k]) / len(sets[i] | sets[k]) for i, k in enumerate(first)]
+    assert min(alike) > 0.3
 
 
 def test_any_number_of_workers_gives_the_same_bytes(ads: Path, whole: Path, tmp_path: Path) -> None:

@@ -166,7 +166,10 @@ def _part(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 class _Clusters:
-    """Records that are nearly the same: connected by a MinHash band that they share."""
+    """Records that are nearly the same: each shares a MinHash band with the first of its cluster.
+
+    Sharing with any member would not do: texts made from one template would chain into one cluster.
+    """
 
     def __init__(self, parts: Sequence[Path]) -> None:
         hashes, rows = [], []
@@ -181,19 +184,21 @@ class _Clusters:
                     hashes.append(int(text[:16], 16))
         self._numbers = np.asarray(rows, np.int64)
         n = len(rows)
-        self._parent = np.arange(n)
         value = np.asarray(hashes, np.uint64)
         _, first, inverse, copies = np.unique(
             value, return_index=True, return_inverse=True, return_counts=True
         )
         self.distinct = len(first)
         self._copies = copies[inverse] if n else np.zeros(0, np.int64)
-        self._join(value)
+        groups = [inverse.astype(np.int32)]
+        alone = copies[inverse] == 1 if n else np.zeros(0, bool)
         for b in range(BANDS):
-            self._join(self._band(parts, b))
-        roots = self._roots()
-        _, index, size = np.unique(roots, return_inverse=True, return_counts=True)
-        self._cluster = self._numbers[roots] if n else roots
+            group, shared = _groups(self._band(parts, b))
+            groups.append(group)
+            alone &= ~shared
+        first_of = _lead(groups, np.flatnonzero(~alone))
+        _, index, size = np.unique(first_of, return_inverse=True, return_counts=True)
+        self._cluster = self._numbers[first_of] if n else first_of
         self._size = size[index] if n else size
         self.count = len(size)
 
@@ -208,35 +213,43 @@ class _Clusters:
             values.append(out)
         return np.concatenate(values) if values else np.zeros(0, np.uint64)
 
-    def _join(self, values: NDArray[np.uint64]) -> None:
-        """Join the records that have the same value; 0 joins none."""
-        order = np.argsort(values, kind="stable")
-        same = (values[order[1:]] == values[order[:-1]]) & (values[order[1:]] != 0)
-        for a, b in zip(order[:-1][same], order[1:][same], strict=True):
-            self._union(int(a), int(b))
-
-    def _find(self, i: int) -> int:
-        parent = self._parent
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = int(parent[i])
-        return i
-
-    def _union(self, a: int, b: int) -> None:
-        a, b = self._find(a), self._find(b)
-        self._parent[max(a, b)] = min(a, b)  # the first record names the cluster
-
-    def _roots(self) -> NDArray[np.int64]:
-        for i in range(len(self._parent)):
-            self._parent[i] = self._find(i)
-        return self._parent
-
     def of(self, number: int) -> tuple[int, int, int] | None:
         """Give copies, cluster and cluster size of a scanned record."""
         i = int(np.searchsorted(self._numbers, number))
         if i >= len(self._numbers) or self._numbers[i] != number:
             return None
         return int(self._copies[i]), int(self._cluster[i]), int(self._size[i])
+
+
+def _groups(values: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Number the values of a band from 0; say which records share theirs. 0 is shared by none."""
+    _, group, count = np.unique(values, return_inverse=True, return_counts=True)
+    shared = (count[group] > 1) & (values != 0)
+    return np.where(shared, group, -1).astype(np.int32), shared
+
+
+def _lead(groups: Sequence[NDArray[np.int32]], some: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Give each record's first of its cluster: the first leader that it shares a group with.
+
+    Args:
+        groups: one array a band, (n_records,) int32, -1 where a group holds the record alone.
+        some: the records that share any group, ascending; the others lead themselves.
+    """
+    out = np.arange(len(groups[0]), dtype=np.int64)
+    leaders = [np.full(int(g.max(initial=-1)) + 1, -1, np.int64) for g in groups]
+    for start in range(0, len(some), 65_536):
+        part = some[start : start + 65_536]
+        for i, row in zip(
+            part.tolist(), np.stack([g[part] for g in groups], 1).tolist(), strict=True
+        ):
+            found = [k for b, g in enumerate(row) if g >= 0 and (k := leaders[b][g]) >= 0]
+            if found:
+                out[i] = min(found)
+                continue
+            for b, g in enumerate(row):
+                if g >= 0:
+                    leaders[b][g] = i
+    return out
 
 
 class _Tables:
