@@ -7,7 +7,7 @@ beside it and of the whole document, and one hidden layer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypecheck.types import LABELS
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float32]
 
 SUM_SCALE = 3.0  # keeps sums over a sentence in the range of its maxima
+_AT_ONCE = 1024  # word pieces convolved together: the arrays of a long page outgrow the caches
 
 
 class Conv:
@@ -64,7 +65,7 @@ class Conv:
             sentences: the word pieces of each; none is empty.
         """
         np = self._np
-        pooled = self._pool(sentences)
+        pooled = np.concatenate([self._pool(part) for part in _parts(sentences)])
         n, width = pooled.shape
         around = np.zeros((n, 3 * width), np.float32)
         around[1:, :width] = pooled[:-1]
@@ -100,3 +101,15 @@ class Conv:
         sums /= SUM_SCALE * np.sqrt(sizes)[:, None].astype(np.float32)
         pooled: Floats = np.concatenate([top, sums], axis=1)
         return pooled
+
+
+def _parts(sentences: Sequence[Sequence[int]]) -> Iterator[Sequence[Sequence[int]]]:
+    """Cut a document into runs of sentences with about :data:`_AT_ONCE` word pieces."""
+    first = size = 0
+    for i, s in enumerate(sentences):
+        size += len(s)
+        if size >= _AT_ONCE:
+            yield sentences[first : i + 1]
+            first, size = i + 1, 0
+    if first < len(sentences):
+        yield sentences[first:]
