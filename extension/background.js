@@ -32,7 +32,7 @@ function fromOurPage(sender) {
 }
 
 const FROM_PAGES = {
-  // A content script was put in: may it begin?
+  // A content script began by itself, on a site allowed for always: may it?
   async hello(_, sender) {
     const { settings, allowed } = await permit(sender);
     if (allowed) await paint(sender.tab.id);
@@ -76,7 +76,9 @@ const FROM_US = {
     if (against && !(against.ask && insist)) return { error: { code: against.code } };
     await api.storage.session.set({ [`tab${tabId}`]: new URL(tab.url).origin });
     try {
-      await api.scripting.executeScript({ target: { tabId }, files: SCRIPTS });
+      const target = { tabId };
+      await api.scripting.executeScript({ target, func: () => void ((globalThis.hypecheckParts ??= {}).asked = true) });
+      await api.scripting.executeScript({ target, files: SCRIPTS });
     } catch {
       return { error: { code: "unsupported" } }; // the browser's own pages, its store, a viewer
     }
@@ -114,12 +116,17 @@ async function permit(sender) {
   return { settings, allowed };
 }
 
-/** Put the marks' colours in, without touching the page; shadow trees inherit them. */
+/**
+ * Put the marks' colours in, without touching the page. As an author's style sheet Chromium takes
+ * them, and hands them on to shadow trees; as a user's, Firefox knows them in shadow trees too.
+ */
 async function paint(tabId) {
-  const css = { files: STYLES, origin: "AUTHOR" };
-  const target = { tabId, allFrames: true };
-  await api.scripting.removeCSS({ target, ...css }).catch(() => {});
-  await api.scripting.insertCSS({ target, ...css }).catch(() => api.scripting.insertCSS({ target: { tabId }, ...css }));
+  for (const origin of ["AUTHOR", "USER"]) {
+    const css = { files: STYLES, origin };
+    const target = { tabId, allFrames: true };
+    await api.scripting.removeCSS({ target, ...css }).catch(() => {});
+    await api.scripting.insertCSS({ target, ...css }).catch(() => api.scripting.insertCSS({ target: { tabId }, ...css }));
+  }
 }
 
 /** Give how much the server reads at once; asked once for each address. */

@@ -31,7 +31,7 @@ globalThis.hypecheckParts ??= {};
     .card {
       position: fixed; width: min(25rem, calc(100vw - 24px)); max-height: min(30rem, calc(100vh - 24px)); overflow: auto;
       overscroll-behavior: contain; background: var(--sheet); color: var(--ink); border: 1px solid var(--line);
-      border-top: 4px solid var(--m); border-radius: 12px; box-shadow: 0 12px 36px #0004; padding: 14px 16px 12px;
+      border-top: 4px solid var(--m); border-radius: 12px; box-shadow: 0 12px 36px #0004; padding: 14px 16px 0;
       font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; text-align: start;
     }
     .card:focus { outline: none; }
@@ -53,7 +53,8 @@ globalThis.hypecheckParts ??= {};
     li { margin: 2px 0; }
     a { color: var(--accent); }
     .foot {
-      display: flex; align-items: center; gap: 6px; border-top: 1px solid var(--line); margin-top: 12px; padding-top: 8px; color: var(--soft); font-size: 13px;
+      display: flex; align-items: center; gap: 6px; border-top: 1px solid var(--line); margin-top: 12px; padding: 8px 0 10px;
+      color: var(--soft); font-size: 13px; position: sticky; bottom: 0; background: var(--sheet);
     }
     .foot span { flex: 1; }
     button {

@@ -401,7 +401,8 @@ globalThis.hypecheckParts ??= {};
     return false;
   });
 
-  void tell({ type: "hello" }).then((answer) => {
+  // Put in by a click, it is told to start; on a site allowed for always it asks.
+  if (!parts.asked) void tell({ type: "hello" }).then((answer) => {
     if (answer?.start && !on) void start(answer);
   });
 })();

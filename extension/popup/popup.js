@@ -84,6 +84,7 @@ function render() {
     $("where").textContent = say("server", settings.server);
     return;
   }
+  $("say").classList.add("found");
   const count = page.findings.length;
   const headline = count === 0 ? say("nothing") : count === 1 ? say("found_one") : say("found", count);
   speak(headline, page.status === "reading" ? say("reading_on") : "");
