@@ -15,7 +15,7 @@ globalThis.hypecheckParts ??= {};
     :host {
       all: initial !important; position: fixed !important; inset: 0 auto auto 0 !important; margin: 0 !important; padding: 0 !important;
       border: 0 !important; width: 0 !important; height: 0 !important; overflow: visible !important; background: none !important;
-      display: block !important; z-index: 2147483647 !important; color-scheme: light dark;
+      display: block !important; z-index: 2147483647 !important; color-scheme: light dark !important;
     }
     .card, .ring { --sheet: #fffefb; --ink: #1c2730; --soft: #55626d; --line: #ddd8cc; --accent: #0b6b7d; }
     .guaranteed_cure { --m: #b3261e; --m-bg: #fbdad5; }
@@ -30,7 +30,7 @@ globalThis.hypecheckParts ??= {};
     * { box-sizing: border-box; }
     .card {
       position: fixed; width: min(25rem, calc(100vw - 24px)); max-height: min(30rem, calc(100vh - 24px)); overflow: auto;
-      overscroll-behavior: contain; background: var(--sheet); color: var(--ink); border: 1px solid var(--line);
+      overscroll-behavior: contain; scrollbar-width: thin; background: var(--sheet); color: var(--ink); border: 1px solid var(--line);
       border-top: 4px solid var(--m); border-radius: 12px; box-shadow: 0 12px 36px #0004; padding: 14px 16px 0;
       font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; text-align: start;
     }

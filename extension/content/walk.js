@@ -119,6 +119,9 @@ globalThis.hypecheckParts ??= {};
       if (node.shadowRoot) {
         this.roots.push(node.shadowRoot);
         this.children(node.shadowRoot, own);
+      } else if (tag === "DETAILS" && !node.open) {
+        const summary = node.querySelector(":scope > summary");
+        if (summary) this.visit(summary, own);
       } else if (tag === "SLOT") {
         const given = node.assignedNodes({ flatten: true });
         if (given.length) for (const child of given) this.visit(child, own);

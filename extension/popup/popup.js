@@ -89,8 +89,8 @@ function render() {
   const headline = count === 0 ? say("nothing") : count === 1 ? say("found_one") : say("found", count);
   speak(headline, page.status === "reading" ? say("reading_on") : "");
   if (page.status === "reading") $("say").classList.add("busy");
-  act(say("again"), check);
-  act(say("stop"), stop);
+  act(say("again"), check).title = say("again_hint");
+  act(say("stop"), stop).title = say("stop_hint");
   $("where").textContent = say("server", settings.server);
   results();
 }
