@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from websockets.sync.client import connect
 
 from hypecheck import ruleset
 from hypecheck.service.keys import new_key
@@ -372,11 +373,11 @@ def playwright() -> Iterator[Playwright]:
 
 @contextlib.contextmanager
 def launched(
-    playwright: Playwright, extension: Path, profile: Path, site: int
+    playwright: Playwright, extension: Path, profile: Path, site: int, more: Sequence[str] = ()
 ) -> Iterator[Browser]:
     load = [f"--disable-extensions-except={extension}", f"--load-extension={extension}"]
     context = playwright.chromium.launch_persistent_context(
-        str(profile), executable_path=CHROMIUM, headless=False, args=[*QUIET, *load]
+        str(profile), executable_path=CHROMIUM, headless=False, args=[*QUIET, *load, *more]
     )
     yield Browser(context, site)
     context.close()
@@ -963,17 +964,62 @@ def test_options_refuse_what_is_no_address_and_keep_the_kinds(browser: Browser) 
     expect(options.get_by_label("Mark from this severity")).to_have_value("high")
 
 
+class DevTools:
+    """What a session of one page may not do: the browser's own end of the protocol."""
+
+    def __init__(self, profile: Path) -> None:
+        port, path = (profile / "DevToolsActivePort").read_text().split()
+        self._address = f"ws://127.0.0.1:{port}{path}"
+
+    def press(self, extension: str, address: str) -> None:
+        """Press the extension's button while a tab is in front: that tab, it may now read."""
+        with connect(self._address, proxy=None, max_size=None) as socket:
+
+            def ask(method: str, **params: Any) -> Any:
+                socket.send(json.dumps({"id": 1, "method": method, "params": params}))
+                while (answer := json.loads(socket.recv(timeout=20))).get("id") != 1:
+                    pass
+                assert "error" not in answer, answer
+                return answer["result"]
+
+            targets = ask("Target.getTargets", filter=[{"type": "tab"}])["targetInfos"]
+            (tab,) = [t["targetId"] for t in targets if t["url"] == address]
+            ask("Extensions.triggerAction", id=extension, targetId=tab)
+
+
 @needs_chromium
-def test_it_loads_as_it_lies_in_the_tree_and_asks_for_little(
-    playwright: Playwright, tmp_path: Path, site: int
+def test_as_it_lies_in_the_tree_it_may_read_what_its_button_is_pressed_on(
+    playwright: Playwright, tmp_path: Path, site: int, start: Callable[..., Server]
 ) -> None:
-    with launched(playwright, EXTENSION, tmp_path, site) as bare:
+    closed, allowing = start(model="none"), start("--cors-extensions", model="none")
+    debugging = ["--remote-debugging-port=0", "--enable-unsafe-extension-debugging"]
+    with launched(playwright, EXTENSION, tmp_path, site, debugging) as bare:
         got = bare.worker.evaluate("() => chrome.permissions.getAll()")
         assert sorted(got["permissions"]) == ["activeTab", "scripting", "storage"]
         assert got["origins"] == []
         options = bare.context.new_page()
         options.goto(f"{bare.home}/options/options.html")
         expect(options.locator("#server")).to_have_value("http://127.0.0.1:8080")
+        options.close()
+        tab = bare.open("/")
+        addresses = "async () => (await chrome.tabs.query({})).map(t => t.url ?? '')"
+        assert tab.url not in bare.worker.evaluate(addresses)
+        DevTools(tmp_path).press(bare.home.rpartition("/")[2], tab.url)
+        until(lambda: tab.url in bare.worker.evaluate(addresses), tab)
+        popup = bare.popup(tab)
+        # A click would ask for leave to reach the server, and wait for ever: nobody can answer.
+        begin = """async () => {
+            const tabId = Number(new URLSearchParams(location.search).get("tab"));
+            return chrome.runtime.sendMessage({ type: "start", tabId });
+        }"""
+        bare.set(server=closed.url)
+        assert popup.evaluate(begin) == {}
+        expect(popup.locator("#headline")).to_have_text("The browser blocks the connection")
+        expect(popup.locator("#code")).to_have_text("hypecheck serve --cors-extensions")
+        bare.set(server=allowing.url)
+        assert popup.evaluate(begin) == {}
+        done(popup)
+        assert marks(tab) == wanted(allowing, [SPOTS, CURE, SOBER])
 
 
 # What lies in the tree

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import SERVE, Server
+from conftest import SERVE, Ask, Server
 
 from hypecheck.errors import HypeCheckError
 from hypecheck.service.access import Access
@@ -225,6 +225,12 @@ def test_extensions_may_ask_where_the_operator_says_so(start: Callable[..., Serv
         assert allowed(f"safari-web-extension://{uuid.upper()}")
         for evil in ("https://a.example", f"{chrome}.evil.example", f"https://{chrome}", "null"):
             assert not allowed(evil)
+
+
+def test_whether_a_server_is_here_may_be_seen_from_anywhere(ask: Ask) -> None:
+    policy = "cross-origin-resource-policy"
+    assert ask("GET", "/livez").headers[policy] == "cross-origin"
+    assert ask("GET", "/v1/version").headers[policy] == "same-origin"
 
 
 # Busy
