@@ -122,7 +122,7 @@ def measure(client: Client, words: int, rounds: int) -> None:
         if n == 0:  # warms caches of words and code
             client.ask(page, seconds=HURRY)
             continue
-        note("fast tier", page, model="fast")
+        note("fast tier", blocks(words, 1000 + n), model="fast")
         note("default tier, in a hurry", page, seconds=HURRY)
         whole = note("default tier, read to the end", page)
         known = [{**b, "known": a["tag"]} for b, a in zip(page, whole["blocks"], strict=True)]
