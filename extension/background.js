@@ -48,7 +48,10 @@ const FROM_PAGES = {
     if (only) body.only = only;
     if (settings.model !== "default") body.model = settings.model;
     if (seconds) body.seconds = seconds;
-    const answer = await ask(settings, "/v1/check/page", body);
+    const answer = await ask(settings, "/v1/check/page", body).catch(async (error) => {
+      if (error.code === "too_big") await api.storage.session.remove("served"); // its limits changed
+      throw error;
+    });
     const least = SEVERITIES.indexOf(settings.severity);
     for (const block of answer.blocks)
       block.findings = block.findings?.filter((f) => SEVERITIES.indexOf(f.severity) >= least) ?? null;

@@ -816,6 +816,29 @@ def test_page_beyond_the_servers_limit_is_read_in_part(
 
 
 @needs_chromium
+@pytest.mark.parametrize("permission", ["loopback-network", "local-network-access"])
+def test_blocked_local_network_is_told_from_a_server_that_is_down(
+    browser: Browser, permission: str
+) -> None:
+    # Chromium lets an extension through that may reach the host; one day it may not: as if so.
+    tab = browser.context.new_page()
+    tab.goto(f"{browser.home}/options/options.html")
+    code = tab.evaluate(
+        """async name => {
+            navigator.permissions.query = async asked => {
+                if (asked.name !== name) throw new TypeError("unknown");
+                return { state: "denied" };
+            };
+            const { ask } = await import("../shared/server.js");
+            const settings = { server: "http://127.0.0.1:9", key: "" };
+            return ask(settings, "/livez").then(() => "", error => error.code);
+        }""",
+        permission,
+    )
+    assert code == "local_network"
+
+
+@needs_chromium
 def test_something_else_at_the_address_is_said(browser: Browser) -> None:
     browser.set(server=f"http://127.0.0.1:{browser.site}")
     tab = browser.open("/")
