@@ -41,6 +41,7 @@ from hypecheck.types import (
 )
 
 if TYPE_CHECKING:
+    from hypecheck.deep import Kept
     from hypecheck.model import Model, Scored
 
 VERSION = "0.1.0"
@@ -175,39 +176,51 @@ class Checker:
         """Give the patient's checklist that every report is made with."""
         return _checklist()
 
-    def check(self, text: str, id: str = "", *, seconds: float | None = None) -> Report:
+    def check(
+        self, text: str, id: str = "", *, seconds: float | None = None, kept: Kept | None = None
+    ) -> Report:
         """Check one text; the report's offsets are code points into ``text`` as given.
 
         Args:
             text: what to check.
             id: carried through into the report.
             seconds: after which the transformer reads no further; see ``Report.incomplete``.
+            kept: see :meth:`check_many`.
         """
-        return next(self.check_many([(id, text)], seconds=seconds))
+        return next(self.check_many([(id, text)], seconds=seconds, kept=kept))
 
     def check_many(
-        self, texts: Iterable[str | tuple[str, str]], *, seconds: float | None = None
+        self,
+        texts: Iterable[str | tuple[str, str]],
+        *,
+        seconds: float | None = None,
+        kept: Kept | None = None,
     ) -> Iterator[Report]:
         """Check texts, or pairs (id, text), lazily and in order.
 
         Args:
             texts: what to check.
             seconds: time for each text, as in :meth:`check`; the texts are then read one by one.
+            kept: what the transformer read before (of the same model, at any sensitivity): a text
+                that comes again, whole or changed in part, is then read again only where it must.
 
         Raises:
             TypeError: ``texts`` is one string, or holds something else than texts and pairs.
         """
         if isinstance(texts, str):
             raise TypeError("check_many() takes an iterable of texts; use check() for one text")
-        return self._stream(texts, seconds)
+        return self._stream(texts, seconds, kept)
 
     def _stream(
-        self, texts: Iterable[str | tuple[str, str]], seconds: float | None
+        self,
+        texts: Iterable[str | tuple[str, str]],
+        seconds: float | None,
+        kept: Kept | None,
     ) -> Iterator[Report]:
         for chunk in _chunks(texts, _CHUNK if seconds is None else 1):
             deadline = None if seconds is None else time.monotonic() + seconds
             reads = [self._read(id_, text) for id_, text in chunk]
-            for read, scored in zip(reads, self._score(reads, deadline), strict=True):
+            for read, scored in zip(reads, self._score(reads, deadline, kept), strict=True):
                 yield self._report(read, scored)
 
     def _read(self, id_: str, text: str) -> _Read:
@@ -225,7 +238,10 @@ class Checker:
         return self._matcher.find(text.encode("ascii"), sentences, self._off)
 
     def _score(
-        self, reads: Sequence[_Read], deadline: float | None = None
+        self,
+        reads: Sequence[_Read],
+        deadline: float | None = None,
+        kept: Kept | None = None,
     ) -> Sequence[Scored | None]:
         """Ask the model about some texts at once."""
         if self.model is None:
@@ -245,7 +261,7 @@ class Checker:
                     [v.guard if v else None for v in verdicts],
                 )
             )
-        return self.model.score(requests, deadline)
+        return self.model.score(requests, deadline, kept)
 
     def _report(self, read: _Read, scored: Scored | None) -> Report:
         findings: list[Finding] = []

@@ -658,6 +658,9 @@ def serve(
     cors_origin: Annotated[
         list[str] | None, typer.Option(help="Let pages of this origin ask; may be repeated.")
     ] = None,
+    cors_extensions: Annotated[
+        bool, typer.Option("--cors-extensions", help="Let any browser extension ask.")
+    ] = False,
 ) -> None:
     """Serve the API and the paste page; more settings: HYPECHECK_… variables, see the README."""
     import tempfile
@@ -673,6 +676,7 @@ def serve(
         "keys_file": keys_file,
         "insecure": insecure or None,
         "cors_origins": cors_origin or None,
+        "cors_extensions": cors_extensions or None,
     }
     settings = read_settings(**given)
     refuse_open(settings)

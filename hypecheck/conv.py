@@ -7,7 +7,7 @@ beside it and of the whole document, and one hidden layer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypecheck.types import LABELS
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float32]
 
 SUM_SCALE = 3.0  # keeps sums over a sentence in the range of its maxima
+_AT_ONCE = 1024  # word pieces convolved together: the arrays of a long page outgrow the caches
 
 
 class Conv:
@@ -79,24 +80,50 @@ class Conv:
     def _pool(self, sentences: Sequence[Sequence[int]]) -> Floats:
         """Give maximum and scaled sum of the filters over each sentence."""
         np = self._np
-        half = self._kernel.shape[0] // 2
+        flat = np.concatenate([np.asarray(s, np.int64) for s in sentences])
+        # A long page has far fewer different pieces than pieces: each is multiplied once.
+        distinct, pieces = np.unique(flat, return_inverse=True)
+        embedded = self._embedding[distinct]
+        none = np.zeros((1, self._bias.shape[0]), np.float32)
+        tables = [np.concatenate([embedded @ k, none]) for k in self._kernel]
         sizes = np.fromiter(map(len, sentences), np.int64, len(sentences))
-        # Sentences in one row, zeros between them: no filter sees across.
-        first = half + np.concatenate([[0], np.cumsum(sizes[:-1] + half)])
-        total = int(first[-1] + sizes[-1]) + half
-        places = np.repeat(first - np.concatenate([[0], np.cumsum(sizes[:-1])]), sizes)
-        places += np.arange(len(places))
-        row = np.zeros((total, self._embedding.shape[1]), np.float32)
-        row[places] = self._embedding[np.concatenate([np.asarray(s, np.int64) for s in sentences])]
-        y = row[: total - 2 * half] @ self._kernel[0]
-        for k in range(1, 2 * half + 1):
-            y += row[k : total - 2 * half + k] @ self._kernel[k]
+        ends = np.cumsum(sizes)
+        out = []
+        for a, b in _parts(sizes.tolist()):
+            first = int(ends[a - 1]) if a else 0
+            out.append(self._pool_part(pieces[first : ends[b - 1]], sizes[a:b], tables))
+        pooled: Floats = np.concatenate(out)
+        return pooled
+
+    def _pool_part(
+        self, pieces: NDArray[np.int64], sizes: NDArray[np.int64], tables: Sequence[Floats]
+    ) -> Floats:
+        """Pool some sentences: their pieces as rows of ``tables``, one table a kernel position."""
+        np = self._np
+        half = len(tables) // 2
+        # Sentences in one row, nothing (the tables' last row) between: no filter sees across.
+        gaps = np.repeat(np.arange(1, len(sizes) + 1) * half, sizes)
+        places = np.arange(len(pieces)) + gaps
+        row = np.full(len(pieces) + half * (len(sizes) + 1), len(tables[0]) - 1)
+        row[places] = pieces
+        y = tables[0][row[places - half]]
+        for k in range(1, len(tables)):
+            y += tables[k][row[places + k - half]]
         y += self._bias
         np.maximum(y, 0, out=y)
-        y = y[places - half]
         starts = np.concatenate([[0], np.cumsum(sizes[:-1])])
         top = np.maximum.reduceat(y, starts, axis=0)
         sums = np.add.reduceat(y, starts, axis=0)
         sums /= SUM_SCALE * np.sqrt(sizes)[:, None].astype(np.float32)
         pooled: Floats = np.concatenate([top, sums], axis=1)
         return pooled
+
+
+def _parts(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Cut a document into runs of sentences with about :data:`_AT_ONCE` word pieces."""
+    first = size = 0
+    for i, n in enumerate(sizes, 1):
+        size += n
+        if size >= _AT_ONCE or i == len(sizes):
+            yield first, i
+            first, size = i, 0

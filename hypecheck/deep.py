@@ -6,7 +6,10 @@ pools and heads over them are a few arrays (:mod:`hypecheck.training.deep` fits 
 
 from __future__ import annotations
 
+import hashlib
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +33,40 @@ class Reading:
     logits: Floats  # (n_labels,)
     offsets: Sequence[tuple[int, int]]  # of the tokens, within the sentence
     tokens: Floats  # (n_tokens, n_categories): logits of lying in a flagged span
+
+
+class Kept:
+    """Windows that were read before, by hash of their tokens; for many threads.
+
+    A text that is sent again with a change costs the windows that the change touched: what is
+    kept gives the very numbers that reading again would.
+
+    Args:
+        size: windows; the one unused for longest goes first.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._windows: OrderedDict[bytes, Sequence[tuple[Floats, Floats]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def get(self, key: bytes) -> Sequence[tuple[Floats, Floats]] | None:
+        """Give logits and tokens' logits of a window's scored sentences, if they are kept."""
+        with self._lock:
+            found = self._windows.get(key)
+            if found is not None:
+                self._windows.move_to_end(key)
+            return found
+
+    def put(self, key: bytes, read: Sequence[tuple[Floats, Floats]]) -> None:
+        """Keep a window."""
+        with self._lock:
+            self._windows[key] = read
+            while len(self._windows) > self._size:
+                self._windows.popitem(last=False)
 
 
 class Deep:
@@ -77,6 +114,7 @@ class Deep:
         self,
         documents: Sequence[tuple[Sequence[Pieces], Sequence[bool]]],
         deadline: float | None = None,
+        kept: Kept | None = None,
     ) -> tuple[list[dict[int, Reading]], bool]:
         """Read the sentences that are asked for, each in its window.
 
@@ -84,48 +122,71 @@ class Deep:
             documents: of each the word pieces of its sentences, and which of them are wanted. A
                 window is read when one of its sentences is wanted.
             deadline: by ``time.monotonic()``; no window is begun after it.
+            kept: windows read before, which cost no time; what is read now is added.
 
         Returns:
             For each document, readings by sentence index: at least of the wanted ones, if the
             second value says that all windows were read.
         """
         out: list[dict[int, Reading]] = [{} for _ in documents]
+        complete = True
         for (sentences, wanted), found in zip(documents, out, strict=True):
             if not any(wanted):
                 continue
             for w in windows([len(p.ids) for p in sentences]):
                 if any(wanted[i] for i in w.scored):
-                    if deadline is not None and time.monotonic() >= deadline:
-                        return out, False
-                    self._run(w, sentences, found)
-        return out, True
+                    ids, places = self._tokens(w, sentences)
+                    key = b"" if kept is None else _key(ids, len(w.context))
+                    read = None if kept is None else kept.get(key)
+                    if read is None:
+                        if deadline is not None and time.monotonic() >= deadline:
+                            complete = False
+                            if kept is None:
+                                return out, False
+                            continue  # a later window may be kept
+                        read = self._run(ids, places)
+                        if kept is not None:
+                            kept.put(key, read)
+                    for k, (logits, tokens) in zip(w.scored, read, strict=True):
+                        found[k] = Reading(logits, sentences[k].offsets, tokens)
+        return out, complete
 
-    def _run(self, window: Window, sentences: Sequence[Pieces], found: dict[int, Reading]) -> None:
+    def _tokens(
+        self, window: Window, sentences: Sequence[Pieces]
+    ) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
+        """Give a window's tokens, and from where to where each scored sentence lies in them."""
+        np = self._np
+        ids = [self._cls]
+        places: list[tuple[int, int]] = []
+        for k in window.sentences:
+            places.append((len(ids), len(ids) + len(sentences[k].ids)))
+            ids += sentences[k].ids
+            ids.append(self._sep)
+        return np.asarray([ids], np.int64), places[len(window.context) :]
+
+    def _run(
+        self, ids: NDArray[np.int64], places: Sequence[tuple[int, int]]
+    ) -> list[tuple[Floats, Floats]]:
         """Read one window.
 
         One at a time: int8 scales are taken over a batch, so that in a shared batch a text's
         scores would depend on its neighbours'.
         """
         np = self._np
-        size = 1 + sum(len(sentences[k].ids) + 1 for k in window.sentences)
-        ids = np.empty((1, size), np.int64)
-        ids[0, 0] = self._cls
-        places: list[tuple[int, int, int]] = []  # sentence, from, to
-        p = 1
-        for k in window.sentences:
-            tokens = sentences[k].ids
-            ids[0, p : p + len(tokens)] = tokens
-            ids[0, p + len(tokens)] = self._sep
-            places.append((k, p, p + len(tokens)))
-            p += len(tokens) + 1
-        mask = np.ones((1, size), np.int64)
+        mask = np.ones_like(ids)
         hidden = self._session.run(None, {"ids": ids, "mask": mask})[0][0]
         score = np.clip(hidden @ self._attention[:-1] + self._attention[-1], -8, 8)
         weight = np.exp(score)[:, None]
         weighted = hidden * weight
         inner = hidden @ self._token_head[:-1] + self._token_head[-1]
-        for k, a, b in places[len(window.context) :]:
+        out = []
+        for a, b in places:
             mean = hidden[a:b].mean(axis=0)
             pooled = weighted[a:b].sum(axis=0) / weight[a:b].sum()
             logits = np.concatenate([mean, pooled]) @ self._head[:-1] + self._head[-1]
-            found[k] = Reading(logits, sentences[k].offsets, inner[a:b])
+            out.append((logits, inner[a:b].copy()))  # the window's other tokens need not be kept
+        return out
+
+
+def _key(ids: NDArray[np.int64], context: int) -> bytes:
+    return hashlib.blake2b(ids.tobytes(), digest_size=32, salt=context.to_bytes(2)).digest()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Floats: TypeAlias = NDArray[np.float32]
 
+_NAMED = ("words", "before", "after", "signals")
+_AT_ONCE = 256  # sentences whose weights are gathered together
 PREFIX = {"words": "w", "chars": "c", "before": "<", "after": ">", "document": "d", "signals": "s"}
 
 
@@ -55,16 +57,33 @@ class Linear:
         np = self._np
         shared = self._bias + self._group("document", document)
         out: Floats = np.empty((len(rows), len(LABELS)), dtype=np.float32)
-        for i, f in enumerate(rows):
-            out[i] = (
-                shared
-                + self._group("words", f.words)
-                + self._group("before", f.before)
-                + self._group("after", f.after)
-                + self._group("signals", f.signals)
-                + self._char_group(f.tokens)
-            )
+        for a in range(0, len(rows), _AT_ONCE):
+            part = rows[a : a + _AT_ONCE]
+            total = shared
+            for group in self._groups(part):
+                total = total + group
+            for i, f in enumerate(part):
+                out[a + i] = total[i] + self._char_group(f.tokens)
         return out
+
+    def _groups(self, rows: Sequence[Features]) -> Sequence[Floats]:
+        """Give the margins of the groups that are names, each (n_sentences, n_labels)."""
+        np = self._np
+        index, unknown = self._index, self._unknown
+        flat: list[int] = []
+        starts: list[int] = []
+        scales: list[float] = []
+        for f in rows:
+            for group in _NAMED:
+                prefix = PREFIX[group]
+                found = [index.get(prefix + n, unknown) for n in getattr(f, group)]
+                found = found or [unknown]
+                starts.append(len(flat))
+                scales.append(SCALE[group] / math.sqrt(len(found)))
+                flat += found
+        sums: Floats = np.add.reduceat(self._weights[flat], starts, axis=0)
+        sums *= np.asarray(scales, np.float32)[:, None]
+        return [sums[k :: len(_NAMED)] for k in range(len(_NAMED))]
 
     def _group(self, group: str, names: Sequence[str]) -> Floats:
         index, unknown, prefix = self._index, self._unknown, PREFIX[group]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Doubles: TypeAlias = NDArray[np.float64]
 
     from hypecheck.conv import Conv
-    from hypecheck.deep import Deep, Reading
+    from hypecheck.deep import Deep, Kept, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +97,24 @@ class Model:
             self._deep = Deep(data["deep"], data["pieces"], graph, threads)
             self._gate = np.asarray(data["gate"], np.float64)  # per category
 
-    def score(self, requests: Sequence[Request], deadline: float | None = None) -> list[Scored]:
+    def score(
+        self,
+        requests: Sequence[Request],
+        deadline: float | None = None,
+        kept: Kept | None = None,
+    ) -> list[Scored]:
         """Score every sentence of some documents.
 
         Args:
             requests: the documents.
             deadline: by ``time.monotonic()``, after which the transformer reads no further.
+            kept: what the transformer read before, of this model; what it reads now is added.
         """
         np = self._np
         pieces = [self._cut(r) for r in requests]
         margins = [self._quick(r, cut) for r, cut in zip(requests, pieces, strict=True)]
         clear = [self._fast.probabilities(np, z) for z in margins]
-        readings, complete = self._read(pieces, clear, deadline)
+        readings, complete = self._read(pieces, clear, deadline, kept)
         out = []
         for r, z, p, read in zip(requests, margins, clear, readings, strict=True):
             if read:
@@ -139,6 +145,7 @@ class Model:
         pieces: Sequence[Sequence[Pieces]],
         clear: Sequence[Doubles],
         deadline: float | None,
+        kept: Kept | None,
     ) -> tuple[list[dict[int, Reading]], bool]:
         """Let the transformer read what the fast tier leaves open; say whether it read all."""
         if self._deep is None:
@@ -148,7 +155,7 @@ class Model:
             (cut, [any(row) for row in (p[:, :n] >= self._gate).tolist()])
             for cut, p in zip(pieces, clear, strict=True)
         ]
-        return self._deep.read(jobs, deadline)
+        return self._deep.read(jobs, deadline, kept)
 
     def _scored(
         self, r: Request, p: Doubles, readings: Mapping[int, Reading], incomplete: bool

@@ -362,8 +362,13 @@ class StubModel:
         self.table = table
         self.requests: list[Request] = []
 
-    def score(self, requests: Sequence[Request], deadline: float | None = None) -> list[Scored]:
-        del deadline
+    def score(
+        self,
+        requests: Sequence[Request],
+        deadline: float | None = None,
+        kept: object = None,
+    ) -> list[Scored]:
+        del deadline, kept
         self.requests += requests
         return [self._one(r) for r in requests]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import SERVE, Server
+from conftest import SERVE, Ask, Server
 
 from hypecheck.errors import HypeCheckError
 from hypecheck.service.access import Access
@@ -209,6 +209,28 @@ def test_no_other_origin_may_ask_unless_named(server: Server, start: Callable[..
             assert "access-control-allow-credentials" not in answer.headers
         evil = client.post("/v1/check", json=AD, headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in evil.headers
+
+
+def test_extensions_may_ask_where_the_operator_says_so(start: Callable[..., Server]) -> None:
+    open_ = start("--cors-extensions", model="none")
+    chrome, uuid = f"chrome-extension://{'a' * 32}", "01234567-89ab-cdef-0123-456789abcdef"
+    with open_.client() as client:
+
+        def allowed(origin: str) -> bool:
+            answer = client.post("/v1/check", json=AD, headers={"Origin": origin})
+            return bool(answer.headers.get("access-control-allow-origin") == origin)
+
+        assert allowed(chrome)
+        assert allowed(f"moz-extension://{uuid}")
+        assert allowed(f"safari-web-extension://{uuid.upper()}")
+        for evil in ("https://a.example", f"{chrome}.evil.example", f"https://{chrome}", "null"):
+            assert not allowed(evil)
+
+
+def test_whether_a_server_is_here_may_be_seen_from_anywhere(ask: Ask) -> None:
+    policy = "cross-origin-resource-policy"
+    assert ask("GET", "/livez").headers[policy] == "cross-origin"
+    assert ask("GET", "/v1/version").headers[policy] == "same-origin"
 
 
 # Busy

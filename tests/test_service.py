@@ -19,6 +19,7 @@ from fastapi import FastAPI
 
 import hypecheck
 from hypecheck import Checker
+from hypecheck.deep import Deep
 from hypecheck.formats.json import report_dict
 from hypecheck.service.app import api, create_app
 from hypecheck.service.engine import Engine
@@ -215,6 +216,97 @@ def test_page_explains_and_says_where_the_checklist_looked(send: Any) -> None:
 
 def test_page_without_blocks_is_answered(send: Any) -> None:
     assert check(send, "/v1/check/page", blocks=[])["blocks"] == []
+
+
+# A page again: a browser extension asks again whenever the page changes
+
+LINE = "We guarantee a cure for gout. Call us at nine about knee {n}, or write to the front desk."
+
+
+def long_page(size: int = 60) -> list[dict[str, str]]:
+    return [{"id": f"b{n}", "text": LINE.format(n=n)} for n in range(size)]
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Count the windows that the transformer reads."""
+    counted: list[int] = []
+    real = Deep._run
+
+    def run(self: Deep, ids: Any, places: Any) -> Any:
+        counted.append(ids.shape[1])
+        return real(self, ids, places)
+
+    monkeypatch.setattr(Deep, "_run", run)
+    return counted
+
+
+def test_page_that_grew_costs_what_is_new_and_is_answered_as_if_new(
+    send: Any, runs: list[int]
+) -> None:
+    blocks = long_page()
+    check(send, "/v1/check/page", blocks=blocks)
+    first = len(runs)
+    assert first > 4
+    blocks.append({"id": "late", "text": "Only 3 spots left! It cures arthritis."})
+    got = check(send, "/v1/check/page", blocks=blocks)
+    assert 1 <= len(runs) - first <= 2
+    fresh = hypecheck.check("\n\n".join(b["text"] for b in blocks))
+    assert [f["text"] for b in got["blocks"] for f in b["findings"]] == [
+        f.text for f in fresh.findings
+    ]
+    assert [f["score"] for b in got["blocks"] for f in b["findings"]] == [
+        f.score for f in fresh.findings
+    ]
+    assert got["scores"] == dict(fresh.scores)
+
+
+def test_other_sensitivity_reads_nothing_again(send: Any, runs: list[int]) -> None:
+    blocks = long_page(7)
+    check(send, "/v1/check/page", blocks=blocks)
+    before = len(runs)
+    check(send, "/v1/check/page", blocks=blocks, sensitivity="broad")
+    assert len(runs) == before
+
+
+def test_page_in_a_hurry_is_answered_and_read_on(send: Any, runs: list[int]) -> None:
+    blocks = [{**b, "text": f"{b['text']} In a hurry."} for b in long_page()]
+    hurried = check(send, "/v1/check/page", blocks=blocks, seconds=1e-6)
+    assert hurried["incomplete"]
+    assert not runs
+    whole = check(send, "/v1/check/page", blocks=blocks)
+    assert not whole["incomplete"]
+    fresh = hypecheck.check("\n\n".join(b["text"] for b in blocks))
+    assert [(f["text"], f["score"]) for b in whole["blocks"] for f in b["findings"]] == [
+        (f.text, f.score) for f in fresh.findings
+    ]
+    again = check(send, "/v1/check/page", blocks=blocks, seconds=1e-6)
+    assert again == whole  # all was read before: the time does not matter
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "soon"])
+def test_time_that_makes_no_sense_is_refused(send: Any, seconds: Any) -> None:
+    body = {"blocks": [], "seconds": seconds}
+    assert send("POST", "/v1/check/page", json=body).status_code == 422
+
+
+def test_block_that_stays_the_same_is_not_answered_again(send: Any) -> None:
+    blocks: list[dict[str, Any]] = [
+        {"id": "a", "text": "Act now!"},
+        {"id": "b", "text": "We are open from nine."},
+        {"id": "c", "text": "We guarantee a cure."},
+    ]
+    first = check(send, "/v1/check/page", blocks=blocks)["blocks"]
+    assert [len(b["findings"]) for b in first] == [1, 0, 1]
+    for sent, got in zip(blocks, first, strict=True):
+        sent["known"] = got["tag"]
+    again = check(send, "/v1/check/page", blocks=blocks)["blocks"]
+    assert [b["findings"] for b in again] == [None, None, None]
+    assert [b["tag"] for b in again] == [b["tag"] for b in first]
+    blocks[0]["text"] = "😀 Act now!"
+    changed = check(send, "/v1/check/page", blocks=blocks, offset_unit="utf16")["blocks"]
+    assert [f["start"] for f in changed[0]["findings"]] == [3]
+    assert changed[0]["tag"] != first[0]["tag"]
 
 
 # A stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -29,6 +30,8 @@ from hypecheck.service.problems import Problem, install
 from hypecheck.service.settings import Settings, read_settings, refuse_open
 from hypecheck.types import CATEGORIES
 
+# Chrome's ids are 32 letters a to p; Firefox and Safari make one up for each installation.
+_EXTENSIONS = r"chrome-extension://[a-p]{32}|(?:moz|safari-web)-extension://[0-9A-Fa-f-]{36}"
 _DESCRIPTION = """Reads clinic marketing and shows, phrase by phrase, where it hypes.
 
 `/v1` is the native API; `/v2` is LanguageTool's, for editors; `/analyze` is Presidio's, for
@@ -55,11 +58,13 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     around: ASGIApp = BodyLimits(Head(app), settings.max_body_bytes, settings.body_seconds)
     around = AccessMiddleware(around, access)
-    if settings.cors_origins or settings.cors_origin_regex:
+    origins = [settings.cors_origin_regex, _EXTENSIONS if settings.cors_extensions else None]
+    regex = "|".join(f"(?:{r})" for r in origins if r) or None
+    if settings.cors_origins or regex:
         around = CORSMiddleware(
             around,
             allow_origins=settings.cors_origins,
-            allow_origin_regex=settings.cors_origin_regex,
+            allow_origin_regex=regex,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
             expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
@@ -83,7 +88,12 @@ def serve() -> ASGIApp:
     settings = read_settings()
     configure_logging(settings)
     Hurried.seconds = settings.body_seconds
-    return create_app(settings)
+    app = create_app(settings)
+    # Model and rules stay as long as the process: the collector need not walk them again and
+    # again, a tenth of a second in the midst of a long page.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def api(settings: Settings, engine: Engine) -> FastAPI:

@@ -37,7 +37,7 @@ class Hurried(H11Protocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Stop after the answer in the making, and say so in its head: the client asks elsewhere."""
+        """Stop after the answer in the making, and say so: the client asks elsewhere."""
         if self.cycle is not None and not self.cycle.response_started:
             self.cycle.scope["headers"].append((b"connection", b"close"))  # Uvicorn passes it on
         super().shutdown()

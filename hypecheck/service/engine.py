@@ -15,6 +15,7 @@ from typing import TypeVar
 from cachetools import LRUCache
 
 from hypecheck.checker import Checker
+from hypecheck.deep import Kept
 from hypecheck.errors import HypeCheckError, ModelError
 from hypecheck.service.problems import ProblemError, safe_name
 from hypecheck.service.settings import Settings
@@ -57,6 +58,8 @@ class Engine:
                 5 + len(r.findings) + len(r.dismissed) + len(r.suppressed) + len(r.sentences) // 4
             ),
         )
+        # Only the server's own model has a transformer, so one store serves all choices.
+        self._kept = Kept(settings.cache) if settings.cache else None
         self._checker = lru_cache(maxsize=64)(_make)
         own = settings.model
         self._tiers = tuple(dict.fromkeys([own, *_CHEAPER.get(own, ("none",))]))
@@ -126,16 +129,26 @@ class Engine:
             self._loaded.add(choice.model)
 
     def check(self, choice: Choice, text: str, id_: str = "", seconds: float = 0.0) -> Report:
-        """Check one text, or give the report that is kept of it; to be called in a thread."""
+        """Check one text, or give the report that is kept of it; to be called in a thread.
+
+        Raises:
+            ProblemError: 413, the text is too long.
+        """
         if len(text) > self._settings.max_characters:
             raise too_long(len(text), self._settings.max_characters)
+        return self.answer(choice, text, id_, seconds)
+
+    def answer(self, choice: Choice, text: str, id_: str = "", seconds: float = 0.0) -> Report:
+        """Do the same for a text of any length."""
         key = (choice, hashlib.blake2b(text.encode("utf-8", "surrogatepass")).digest())
         with self._lock:
             kept = self._answers.get(key)
         if kept is not None:
             return replace(kept, id=id_, text=text)
         seconds = min(seconds or self._settings.document_seconds, self._settings.document_seconds)
-        report = self.bounded(self.checker(choice).check(text, id_, seconds=seconds))
+        report = self.bounded(
+            self.checker(choice).check(text, id_, seconds=seconds, kept=self._kept)
+        )
         if self._settings.cache and len(text) <= _KEPT and not report.incomplete:
             with self._lock, contextlib.suppress(ValueError):  # too large to be kept
                 self._answers[key] = replace(report, text="")

@@ -106,6 +106,13 @@ class Block(BaseModel):
 
     id: str
     text: str
+    known: Annotated[
+        str | None,
+        Field(
+            description="The tag of an earlier answer to this block: if it is still right, the "
+            "findings are not sent again."
+        ),
+    ] = None
 
 
 class PageRequest(Options):
@@ -127,6 +134,15 @@ class PageRequest(Options):
 
     blocks: list[Block]
     id: str = ""
+    seconds: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="Answer about then, if the server's own limit allows as much: what the "
+            "transformer has not read is judged by the fast tier, and incomplete is true. Sent "
+            "again, the page is read on from there.",
+        ),
+    ] = None
 
 
 class ReferenceOut(BaseModel):
@@ -231,7 +247,10 @@ class BlockOut(BaseModel):
     """What was found in one block; offsets count into the block's text."""
 
     id: str
-    findings: list[FindingOut]
+    tag: Annotated[str, Field(description="To be sent as known with the next request.")]
+    findings: Annotated[
+        list[FindingOut] | None, Field(description="null: they are those of the known tag.")
+    ]
     suppressed: list[SuppressedOut] = []
     dismissed: list[DismissedOut] | None = None
 

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     rate_storage: str = "async+memory://"  # several workers share limits in redis, say
     cors_origins: Strings = ()
     cors_origin_regex: str | None = None
+    cors_extensions: bool = False  # browser extensions, whatever their id
 
     metrics: bool = True
     tracing: bool = False
