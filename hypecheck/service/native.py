@@ -318,7 +318,8 @@ def _tag(block: dict[str, Any]) -> str:
     """
     parts = [
         {k: v for k, v in item.items() if k != "sentence"}
-        for item in (*block["findings"], *block.get("dismissed", ()))
+        for name in ("findings", "suppressed", "dismissed")
+        for item in block.get(name) or ()
     ]
     return hashlib.blake2b(dumps(parts), digest_size=9).hexdigest()
 
