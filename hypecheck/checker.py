@@ -27,6 +27,7 @@ from hypecheck.types import (
     CATEGORIES,
     CATEGORY_OF,
     KINDS,
+    LABELS,
     SENSITIVITIES,
     Candidate,
     Cue,
@@ -56,6 +57,7 @@ _NO_RULE = (
     "readers flagged. "
 )
 _CHUNK = 64
+_LABEL = {label: k for k, label in enumerate(LABELS)}
 _WORD = re.compile(r"[a-z0-9%$']+")
 
 
@@ -304,7 +306,7 @@ class Checker:
         bar = RULE_THRESHOLDS[self.sensitivity]
         if scored is not None and self.model is not None and c.rule in self.model.rules:
             # The model knows the rule: its probability, which weighs the rule in, decides.
-            score = scored.categories[c.sentence][category]
+            score = scored.rows[c.sentence][CATEGORIES.index(category)]
             bar = self.model.thresholds[self.sensitivity][category]
             source = "both"
             if self.sensitivity == "balanced" and c.score >= TRUSTED_RULE:
@@ -326,12 +328,15 @@ class Checker:
         have = {(f.sentence, f.category) for f in findings}
         have |= {(c.sentence, CATEGORY_OF[c.kind]) for c in read.hidden}
         wanted: list[Candidate] = []
-        for i, by_category in enumerate(scored.categories):
-            for category in CATEGORIES:
-                p = by_category[category]
-                if p < self.model.thresholds[self.sensitivity][category] or (i, category) in have:
+        bars = [
+            (k, c, self.model.thresholds[self.sensitivity][c]) for k, c in enumerate(CATEGORIES)
+        ]
+        for i, row in enumerate(scored.rows):
+            for j, category, bar in bars:
+                p = row[j]
+                if p < bar or (i, category) in have:
                     continue
-                kind = max(KINDS[category], key=lambda k: (scored.kinds[i][k], k))
+                kind = max(KINDS[category], key=lambda k: (row[_LABEL[k]], k))
                 if kind not in self._kinds:
                     continue
                 start, end = evidence(
