@@ -204,17 +204,25 @@ class Checker:
     ) -> Iterator[Report]:
         for chunk in _chunks(texts, _CHUNK if seconds is None else 1):
             deadline = None if seconds is None else time.monotonic() + seconds
-            reads = [self._read(id_, text) for id_, text in chunk]
+            reads = self._read(chunk)
             for read, scored in zip(reads, self._score(reads, deadline), strict=True):
                 yield self._report(read, scored)
 
-    def _read(self, id_: str, text: str) -> _Read:
-        plain = normalise(text, self.ruleset.evasions)
-        sentences = segment(plain.text)
-        found, hidden = self.scan(plain.text, sentences)
-        unless = [self._rules[c.rule or ""].unless for c in found]
-        verdicts = guards.judge(plain.text, sentences, found, unless)
-        return _Read(id_, text, plain, sentences, tuple(found), tuple(verdicts), tuple(hidden))
+    def _read(self, chunk: Sequence[tuple[str, str]]) -> list[_Read]:
+        """Normalise, cut, scan and judge some texts."""
+        plains = [normalise(text, self.ruleset.evasions) for _, text in chunk]
+        sentences = [segment(plain.text) for plain in plains]
+        found = self._matcher.find_many([p.text for p in plains], sentences, self._off)
+        reads = []
+        for (id_, text), plain, inside, (live, hidden) in zip(
+            chunk, plains, sentences, found, strict=True
+        ):
+            unless = [self._rules[c.rule or ""].unless for c in live]
+            verdicts = guards.judge(plain.text, inside, live, unless)
+            reads.append(
+                _Read(id_, text, plain, inside, tuple(live), tuple(verdicts), tuple(hidden))
+            )
+        return reads
 
     def scan(
         self, text: str, sentences: Sequence[Sentence]

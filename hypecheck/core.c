@@ -1051,3 +1051,201 @@ int32_t hype_attribute(Model *m, const char *s, int64_t n, int32_t label, double
     free(weight);
     return words;
 }
+
+/* ---- the filter of literals ---- */
+
+/* Literals are found by their first bytes, as many as four; a bit for each in a small table tells
+ * at most places at once that none begins there. */
+typedef struct {
+    uint32_t key;
+    int32_t first, end; /* of the literals that begin so */
+} Bucket;
+
+typedef struct {
+    const char *text;      /* literals, one behind the other, sorted */
+    const int32_t *at;     /* (n_literals + 1,) */
+    const uint8_t *edges;  /* bit 0: begins at the edge of a word, bit 1: ends at one */
+    const int32_t *clause_first, *clauses; /* by literal, the clauses that it fulfils */
+    const int32_t *alternative_first, *alternatives; /* by clause, what it may complete */
+    const int32_t *need_first, *needs; /* by alternative, all its clauses */
+    const int32_t *pattern;            /* by alternative, its pattern */
+    const uint8_t *whole;              /* by pattern: judged over the whole document */
+    int32_t n_literals, n_clauses, n_alternatives, n_patterns;
+    uint64_t bits[4][1024];
+    Bucket *buckets[4];
+    size_t sizes[4];
+    uint32_t *in_sentence, *in_document; /* by clause, when it was last fulfilled */
+    uint32_t *told;                      /* by pattern */
+    uint32_t now;
+    int32_t *waiting, *waiting_document; /* alternatives that may be complete */
+} Filter;
+
+static uint32_t filter_hash(uint32_t key) { return (key * 0x9e3779b1u) >> 16; }
+
+static uint32_t filter_key(const char *s, int n) {
+    uint32_t key = 0;
+    for (int i = 0; i < n; i++) key = key << 8 | (unsigned char)s[i];
+    return key;
+}
+
+void hype_filter_free(Filter *f) {
+    if (!f) return;
+    for (int k = 0; k < 4; k++) free(f->buckets[k]);
+    free(f->in_sentence); free(f->in_document); free(f->told);
+    free(f->waiting); free(f->waiting_document);
+    free(f);
+}
+
+Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edges,
+                        const int32_t *clause_first, const int32_t *clauses,
+                        const int32_t *alternative_first, const int32_t *alternatives,
+                        const int32_t *need_first, const int32_t *needs, const int32_t *pattern,
+                        const uint8_t *whole, int32_t n_literals, int32_t n_clauses,
+                        int32_t n_alternatives, int32_t n_patterns) {
+    Filter *f = calloc(1, sizeof *f);
+    if (!f) return NULL;
+    f->text = text; f->at = at; f->edges = edges;
+    f->clause_first = clause_first; f->clauses = clauses;
+    f->alternative_first = alternative_first; f->alternatives = alternatives;
+    f->need_first = need_first; f->needs = needs; f->pattern = pattern; f->whole = whole;
+    f->n_literals = n_literals; f->n_clauses = n_clauses;
+    f->n_alternatives = n_alternatives; f->n_patterns = n_patterns;
+    f->in_sentence = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
+    f->in_document = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
+    f->told = calloc((size_t)n_patterns + 1, sizeof(uint32_t));
+    f->waiting = malloc(((size_t)n_alternatives + 1) * sizeof(int32_t));
+    f->waiting_document = malloc(((size_t)n_alternatives + 1) * sizeof(int32_t));
+    int ok = f->in_sentence && f->in_document && f->told && f->waiting && f->waiting_document;
+    int32_t counts[4] = {0};
+    for (int32_t i = 0; i < n_literals; i++) {
+        int size = at[i + 1] - at[i];
+        counts[(size < 4 ? size : 4) - 1]++;
+    }
+    for (int k = 0; ok && k < 4; k++) {
+        f->sizes[k] = power_of_two((size_t)counts[k] * 2);
+        ok = (f->buckets[k] = calloc(f->sizes[k], sizeof(Bucket))) != NULL;
+    }
+    if (!ok) {
+        hype_filter_free(f);
+        return NULL;
+    }
+    for (int32_t i = 0; i < n_literals; i++) {
+        int size = at[i + 1] - at[i];
+        int k = (size < 4 ? size : 4) - 1;
+        uint32_t key = filter_key(text + at[i], k + 1), h = filter_hash(key);
+        f->bits[k][h >> 6] |= 1ull << (h & 63);
+        size_t b = h & (f->sizes[k] - 1);
+        while (f->buckets[k][b].key && f->buckets[k][b].key != key) b = (b + 1) & (f->sizes[k] - 1);
+        Bucket *bucket = &f->buckets[k][b];
+        if (!bucket->key) {
+            bucket->key = key;
+            bucket->first = i;
+        }
+        bucket->end = i + 1; /* sorted by class and text: the same beginnings lie together */
+    }
+    return f;
+}
+
+typedef struct {
+    int32_t *out; /* pairs: sentence or -1, pattern */
+    int64_t room, count;
+} Pairs;
+
+static void tell(Pairs *p, int32_t sentence, int32_t pattern) {
+    if (p->count < p->room) {
+        p->out[2 * p->count] = sentence;
+        p->out[2 * p->count + 1] = pattern;
+    }
+    p->count++;
+}
+
+/* Report the patterns of which one alternative has all its clauses since `since`. */
+static void settle(Filter *f, const int32_t *waiting, int32_t n, const uint32_t *stamp,
+                   uint32_t since, int32_t sentence, Pairs *out) {
+    for (int32_t w = 0; w < n; w++) {
+        int32_t a = waiting[w], p = f->pattern[a];
+        if (f->told[p] == since) continue;
+        int32_t k = f->need_first[a], end = f->need_first[a + 1];
+        while (k < end && stamp[f->needs[k]] == since) k++;
+        if (k < end) continue;
+        f->told[p] = since;
+        tell(out, sentence, p);
+    }
+}
+
+static int in_word(char c) { return is_digit(c) || is_lower(c) || c == '_'; }
+
+/* Find where patterns may match: pairs of a sentence (-1: somewhere in the document) and a pattern,
+ * document by document. `low` is the text in lower case. Gives how many pairs there are; those that
+ * find no room in `out` are not written. `doc_end`: where each document's pairs end. */
+int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const int32_t *doc_first,
+                    int32_t docs, const int64_t *start, const int64_t *end, int32_t *out,
+                    int64_t room, int64_t *doc_end) {
+    Pairs pairs = {out, room, 0};
+    for (int32_t d = 0; d < docs; d++) {
+        int64_t from = text_first[d], to = text_first[d + 1];
+        int32_t s = doc_first[d], last = doc_first[d + 1], n_waiting = 0, n_document = 0;
+        if (f->now > 0xfffffff0u - (uint32_t)(last - s) - 2) {
+            memset(f->in_sentence, 0, (size_t)f->n_clauses * sizeof(uint32_t));
+            memset(f->in_document, 0, (size_t)f->n_clauses * sizeof(uint32_t));
+            memset(f->told, 0, (size_t)f->n_patterns * sizeof(uint32_t));
+            f->now = 0;
+        }
+        uint32_t document = ++f->now, sentence = ++f->now;
+        for (int64_t i = from; i < to; i++) {
+            while (s < last && i >= end[s]) {
+                settle(f, f->waiting, n_waiting, f->in_sentence, sentence, s, &pairs);
+                n_waiting = 0;
+                sentence = ++f->now;
+                s++;
+            }
+            uint32_t key = 0;
+            for (int k = 0; k < 4 && i + k < to; k++) {
+                key = key << 8 | (unsigned char)low[i + k];
+                uint32_t h = filter_hash(key);
+                if (!(f->bits[k][h >> 6] >> (h & 63) & 1)) continue;
+                size_t b = h & (f->sizes[k] - 1);
+                while (f->buckets[k][b].key && f->buckets[k][b].key != key)
+                    b = (b + 1) & (f->sizes[k] - 1);
+                const Bucket *bucket = &f->buckets[k][b];
+                if (!bucket->key) continue;
+                for (int32_t x = bucket->first; x < bucket->end; x++) {
+                    int32_t size = f->at[x + 1] - f->at[x];
+                    if (size > to - i) continue;
+                    if (size > 4) {
+                        /* Sorted: behind what is greater, nothing more can be the same. */
+                        int order = memcmp(low + i + 4, f->text + f->at[x] + 4, (size_t)size - 4);
+                        if (order < 0) break;
+                        if (order > 0) continue;
+                    }
+                    if ((f->edges[x] & 1) && i > from && in_word(low[i - 1])) continue;
+                    if ((f->edges[x] & 2) && i + size < to && in_word(low[i + size])) continue;
+                    int inside = s < last && i >= start[s] && i + size <= end[s];
+                    for (int32_t c = f->clause_first[x]; c < f->clause_first[x + 1]; c++) {
+                        int32_t clause = f->clauses[c];
+                        int new_document = f->in_document[clause] != document;
+                        int new_sentence = inside && f->in_sentence[clause] != sentence;
+                        if (new_document) f->in_document[clause] = document;
+                        if (new_sentence) f->in_sentence[clause] = sentence;
+                        if (!new_document && !new_sentence) continue;
+                        for (int32_t a = f->alternative_first[clause];
+                             a < f->alternative_first[clause + 1]; a++) {
+                            int32_t alternative = f->alternatives[a];
+                            if (f->whole[f->pattern[alternative]]) {
+                                if (new_document) f->waiting_document[n_document++] = alternative;
+                            } else if (new_sentence) {
+                                f->waiting[n_waiting++] = alternative;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if (s < last)
+            settle(f, f->waiting, n_waiting, f->in_sentence, sentence, s, &pairs);
+        f->now++;
+        settle(f, f->waiting_document, n_document, f->in_document, document, -1, &pairs);
+        doc_end[d] = pairs.count;
+    }
+    return pairs.count;
+}

@@ -16,8 +16,14 @@ from functools import lru_cache
 
 import re2
 
+from hypecheck.native import library
 from hypecheck.ruleset import options
+from hypecheck.screen import WHOLE, Screen
 from hypecheck.types import Candidate, Rule, Sentence
+
+
+# The screen takes a quarter of a second to make: from so many texts on it pays.
+PAYS = 48
 
 
 class Matcher:
@@ -31,6 +37,102 @@ class Matcher:
         if self._rules:
             self._filter.Compile()
         self._compiled: dict[int, re2._Regexp] = {}
+        self._read = 0
+        self._screen: Screen | None = None
+
+    def _regexp(self, i: int) -> re2._Regexp:
+        regexp = self._compiled.get(i)
+        if regexp is None:
+            regexp = self._compiled[i] = re2.compile(self._rules[i].pattern.encode(), options())
+        return regexp
+
+    def find_many(
+        self,
+        texts: Sequence[str],
+        sentences: Sequence[Sequence[Sentence]],
+        off: frozenset[str] = frozenset(),
+    ) -> list[tuple[list[Candidate], list[Candidate]]]:
+        """Do what :meth:`find` does for many texts, where there is a compiled core in one pass."""
+        self._read += len(texts)
+        if self._screen is None and self._read >= PAYS and self._rules:
+            lib = library()
+            if lib is not None:
+                whole = ["<hit>" in r.pattern for r in self._rules]
+                self._screen = Screen(lib, [[r.pattern] for r in self._rules], whole)
+        if self._screen is None:
+            pairs = zip(texts, sentences, strict=True)
+            return [self.find(t.encode("ascii"), s, off) for t, s in pairs]
+        found = self._screen.find(texts, sentences)
+        return [
+            self._screened(t, s, pairs, off)
+            for t, s, pairs in zip(texts, sentences, found, strict=True)
+        ]
+
+    def _screened(
+        self,
+        text: str,
+        sentences: Sequence[Sentence],
+        pairs: Sequence[tuple[int, int]],
+        off: frozenset[str],
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        assert self._screen is not None
+        hits: list[tuple[int, int, int, int]] = []  # rule, sentence, start, end
+        always = self._screen.always
+        if sentences and (pairs or always):
+            raw = text.encode("ascii")
+            starts = [s.start for s in sentences]
+            for k, i in pairs:
+                if k >= 0:
+                    self._inside(i, k, raw, sentences, hits)
+            for i in [*(i for k, i in pairs if k == WHOLE), *always]:
+                for start, end in _spans(self._regexp(i), raw, sentences, starts):
+                    hits.append((i, bisect_right(starts, start) - 1, start, end))
+            return self._sorted(raw, hits, off)
+        return [], []
+
+    def _inside(
+        self,
+        i: int,
+        k: int,
+        text: bytes,
+        sentences: Sequence[Sentence],
+        hits: list[tuple[int, int, int, int]],
+    ) -> None:
+        """Find one rule in one sentence, as :func:`_spans` would in the whole text.
+
+        It looks from where the sentence before ends: a match that begins in the gap, with a list's
+        number, takes its words away from a later one.
+        """
+        regexp = self._regexp(i)
+        s = sentences[k]
+        pos = sentences[k - 1].end if k else 0
+        while pos < s.end:
+            m = regexp.search(text, pos, s.end)
+            if m is None:
+                return
+            start, end = m.span()
+            if s.start <= start < end:
+                hits.append((i, k, start, end))
+            pos = max(end, pos + 1)
+
+    def _sorted(
+        self, text: bytes, hits: Sequence[tuple[int, int, int, int]], off: frozenset[str]
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        """Make candidates; of overlapping ones of one kind in one sentence keep the longest."""
+        hidden: list[Candidate] = []
+        found: dict[tuple[int, str], list[Candidate]] = {}
+        for i, k, start, end in hits:
+            rule = self._rules[i]
+            end = _whole_number(text, end)
+            c = Candidate(rule.kind, k, start, end, rule.id, rule.score)
+            if rule.id in off:
+                hidden.append(c)
+            else:
+                found.setdefault((k, rule.kind), []).append(c)
+        out: list[Candidate] = []
+        for candidates in found.values():
+            out += _longest(candidates) if len(candidates) > 1 else candidates
+        return sorted(out, key=lambda c: (c.start, c.end, c.kind)), hidden
 
     def find(
         self, text: bytes, sentences: Sequence[Sentence], off: frozenset[str] = frozenset()
@@ -47,29 +149,19 @@ class Matcher:
         Returns:
             The candidates, and what rules that are off would have found.
         """
-        hidden: list[Candidate] = []
         if not self._rules or not sentences:
-            return [], hidden
+            return [], []
         starts = [s.start for s in sentences]
-        found: dict[tuple[int, str], list[Candidate]] = {}
         # The filter compares its literals with lower-case text.
-        for i in sorted(self._filter.Match(text.lower(), True) or ()):
-            rule = self._rules[i]
-            regexp = self._compiled.get(i)
-            if regexp is None:
-                regexp = self._compiled[i] = re2.compile(rule.pattern.encode(), options())
-            for start, end in _spans(regexp, text, sentences, starts):
-                end = _whole_number(text, end)
-                k = bisect_right(starts, start) - 1
-                c = Candidate(rule.kind, k, start, end, rule.id, rule.score)
-                if rule.id in off:
-                    hidden.append(c)
-                else:
-                    found.setdefault((k, rule.kind), []).append(c)
-        out: list[Candidate] = []
-        for candidates in found.values():
-            out += _longest(candidates)
-        return sorted(out, key=lambda c: (c.start, c.end, c.kind)), hidden
+        return self._sorted(
+            text,
+            [
+                (i, bisect_right(starts, start) - 1, start, end)
+                for i in sorted(self._filter.Match(text.lower(), True) or ())
+                for start, end in _spans(self._regexp(i), text, sentences, starts)
+            ],
+            off,
+        )
 
 
 def _spans(

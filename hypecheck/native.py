@@ -12,7 +12,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from ctypes import POINTER, c_char_p, c_double, c_float, c_int8, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_float, c_int8, c_int32, c_int64, c_uint8, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -45,7 +45,7 @@ def library() -> ctypes.CDLL | None:
         return None
     text, i32, i64 = c_char_p, c_int32, c_int64
     floats, doubles, bytes_ = POINTER(c_float), POINTER(c_double), POINTER(c_int8)
-    ints, longs = POINTER(c_int32), POINTER(c_int64)
+    ints, longs, marks = POINTER(c_int32), POINTER(c_int64), POINTER(c_uint8)
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "hype_new": (c_void_p, [text, i64, floats, i32, floats, doubles, ints, text, text]),
         "hype_conv": (
@@ -61,6 +61,31 @@ def library() -> ctypes.CDLL | None:
         ),
         "hype_attribute": (i32, [c_void_p, text, i64, i32, doubles]),
         "hype_cut": (i32, [c_void_p, text, i64, ints]),
+        "hype_filter_new": (
+            c_void_p,
+            [
+                text,
+                ints,
+                marks,
+                ints,
+                ints,
+                ints,
+                ints,
+                ints,
+                ints,
+                ints,
+                marks,
+                i32,
+                i32,
+                i32,
+                i32,
+            ],
+        ),
+        "hype_filter_free": (None, [c_void_p]),
+        "hype_filter": (
+            i64,
+            [c_void_p, text, longs, ints, i32, longs, longs, ints, i64, longs],
+        ),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)
