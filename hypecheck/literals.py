@@ -227,10 +227,14 @@ def _repeated(part: Part, m: re.Match[str]) -> Part:
 def _joined(a: Part, b: Part) -> Part:
     empty = a.empty and b.empty
     plain = a.plain and (not a.empty or b.plain)
-    if a.exact is not None and b.exact is not None and b.whole:
-        if len(a.exact) * len(b.exact) <= _PRODUCT:
-            exact = frozenset(x + y for x in a.exact for y in b.exact)
-            return Part(exact, a.clauses, empty, plain, a.whole)
+    if (
+        a.exact is not None
+        and b.exact is not None
+        and b.whole
+        and len(a.exact) * len(b.exact) <= _PRODUCT
+    ):
+        exact = frozenset(x + y for x in a.exact for y in b.exact)
+        return Part(exact, a.clauses, empty, plain, a.whole)
     return Part(b.exact, _all_clauses(a) + b.clauses, empty, plain, False)
 
 

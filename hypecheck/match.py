@@ -21,7 +21,6 @@ from hypecheck.ruleset import options
 from hypecheck.screen import WHOLE, Screen
 from hypecheck.types import Candidate, Rule, Sentence
 
-
 # The screen takes a quarter of a second to make: from so many texts on it pays.
 PAYS = 48
 
