@@ -69,7 +69,9 @@ _LEET = re.compile(
 # Without a hit of these, the three find nothing that could be a disguise.
 _MAY_BE_SPACED = re2.compile(rb"[A-Za-z0-9@$!](?:[ ._*~|\-][A-Za-z0-9@$!*]){3}")
 _MAY_BE_BROKEN = re2.compile(rb"[A-Za-z][._*~|^\-]+[A-Za-z]")
-_MAY_BE_LEET = re2.compile(rb"[A-Za-z][@$*!|0-9+]+[A-Za-z0-9@$]|[@$*!|0-9+][A-Za-z]|[A-Za-z][0-9@$]")
+_MAY_BE_LEET = re2.compile(
+    rb"[A-Za-z][@$*!|0-9+]+[A-Za-z0-9@$]|[@$*!|0-9+][A-Za-z]|[A-Za-z][0-9@$]"
+)
 _LEET_CHAR = {
     "4": "a", "@": "a", "3": "e", "1": "il", "!": "il", "|": "il", "0": "o", "5": "s", "$": "s",
     "7": "t", "+": "t", "8": "b", "9": "g", "6": "g", "2": "z", "*": "aeiou",
