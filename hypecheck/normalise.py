@@ -126,9 +126,11 @@ def normalise(text: str, evasions: Collection[str] = ()) -> Normalised:
 def _fold(text: str) -> tuple[str, list[int], list[int], list[int]]:
     """Fold every character to ASCII; the lists are those of :class:`Normalised`."""
     out: list[str] = []
-    at, come, step = [0], [0], [1]
+    at: list[int] = []
+    come: list[int] = []
+    step: list[int] = []
     size = last = 0
-    moved = False  # the next character does not follow the last one in both texts
+    moved = True  # the next character does not follow the last one in both texts
     latin = _mixed_script(text)
     for m in _ODD.finditer(text):
         i = m.start()
