@@ -30,6 +30,7 @@ from hypecheck.types import (
     LABELS,
     SENSITIVITIES,
     Candidate,
+    ChecklistItem,
     Cue,
     Dismissed,
     Finding,
@@ -56,7 +57,7 @@ _NO_RULE = (
     "No rule matches here; the model finds that this phrase reads like others that careful "
     "readers flagged. "
 )
-_CHUNK = 64
+_CHUNK = 128
 _LABEL = {label: k for k, label in enumerate(LABELS)}
 _WORD = re.compile(r"[a-z0-9%$']+")
 
@@ -205,8 +206,10 @@ class Checker:
         for chunk in _chunks(texts, _CHUNK if seconds is None else 1):
             deadline = None if seconds is None else time.monotonic() + seconds
             reads = self._read(chunk)
-            for read, scored in zip(reads, self._score(reads, deadline), strict=True):
-                yield self._report(read, scored)
+            lists = self.checklist.check_many([(r.plain, r.text, r.sentences) for r in reads])
+            scores = self._score(reads, deadline)
+            for read, scored, items in zip(reads, scores, lists, strict=True):
+                yield self._report(read, scored, items)
 
     def _read(self, chunk: Sequence[tuple[str, str]]) -> list[_Read]:
         """Normalise, cut, scan and judge some texts."""
@@ -253,7 +256,9 @@ class Checker:
             )
         return self.model.score(requests, deadline)
 
-    def _report(self, read: _Read, scored: Scored | None) -> Report:
+    def _report(
+        self, read: _Read, scored: Scored | None, items: tuple[ChecklistItem, ...]
+    ) -> Report:
         findings: list[Finding] = []
         dismissed: list[Dismissed] = []
         for c, v in zip(read.candidates, read.verdicts, strict=True):
@@ -262,17 +267,20 @@ class Checker:
             self._add_model_only(read, scored, findings, dismissed)
         findings.sort(key=lambda f: (f.start, f.end, f.kind))
         dismissed.sort(key=lambda d: (d.start, d.end, d.kind))
-        spans = (read.plain.span(s.start, s.end) for s in read.sentences)
+        sentences = read.sentences
+        if read.plain.at:
+            spans = (read.plain.span(s.start, s.end) for s in sentences)
+            sentences = tuple(
+                Sentence(a, b, s.block) for (a, b), s in zip(spans, sentences, strict=True)
+            )
         return Report(
             id=read.id,
             text=read.text,
-            sentences=tuple(
-                Sentence(a, b, s.block) for (a, b), s in zip(spans, read.sentences, strict=True)
-            ),
+            sentences=sentences,
             findings=tuple(findings),
             dismissed=tuple(dismissed),
             scores=self._scores(scored, findings),
-            checklist=self.checklist.check(read.plain, read.text, read.sentences),
+            checklist=items,
             versions=self.versions,
             incomplete=scored is not None and scored.incomplete,
         )

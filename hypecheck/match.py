@@ -61,33 +61,31 @@ class Matcher:
         if self._screen is None:
             pairs = zip(texts, sentences, strict=True)
             return [self.find(t.encode("ascii"), s, off) for t, s in pairs]
-        found = self._screen.find(texts, sentences)
-        return [
-            self._screened(t, s, pairs, off)
-            for t, s, pairs in zip(texts, sentences, found, strict=True)
-        ]
+        # Rule by rule, not text by text: an automaton is fast as long as it stays in the cache.
+        jobs: list[tuple[int, int, int]] = []  # rule, text, sentence
+        for d, pairs in enumerate(self._screen.find(texts, sentences)):
+            if sentences[d]:
+                jobs += [(i, d, k) for k, i in pairs]
+                jobs += [(i, d, WHOLE) for i in self._screen.always]
+        raw = [t.encode("ascii") for t in texts]
+        hits: list[list[tuple[int, int, int, int]]] = [[] for _ in texts]
+        for i, d, k in sorted(jobs):
+            if k == WHOLE:
+                self._anywhere(i, raw[d], sentences[d], hits[d])
+            else:
+                self._inside(i, k, raw[d], sentences[d], hits[d])
+        return [self._sorted(t, h, off) if h else ([], []) for t, h in zip(raw, hits, strict=True)]
 
-    def _screened(
+    def _anywhere(
         self,
-        text: str,
+        i: int,
+        text: bytes,
         sentences: Sequence[Sentence],
-        pairs: Sequence[tuple[int, int]],
-        off: frozenset[str],
-    ) -> tuple[list[Candidate], list[Candidate]]:
-        assert self._screen is not None
-        hits: list[tuple[int, int, int, int]] = []  # rule, sentence, start, end
-        always = self._screen.always
-        if sentences and (pairs or always):
-            raw = text.encode("ascii")
-            starts = [s.start for s in sentences]
-            for k, i in pairs:
-                if k >= 0:
-                    self._inside(i, k, raw, sentences, hits)
-            for i in [*(i for k, i in pairs if k == WHOLE), *always]:
-                for start, end in _spans(self._regexp(i), raw, sentences, starts):
-                    hits.append((i, bisect_right(starts, start) - 1, start, end))
-            return self._sorted(raw, hits, off)
-        return [], []
+        hits: list[tuple[int, int, int, int]],
+    ) -> None:
+        starts = [s.start for s in sentences]
+        for start, end in _spans(self._regexp(i), text, sentences, starts):
+            hits.append((i, bisect_right(starts, start) - 1, start, end))
 
     def _inside(
         self,
@@ -150,17 +148,11 @@ class Matcher:
         """
         if not self._rules or not sentences:
             return [], []
-        starts = [s.start for s in sentences]
+        hits: list[tuple[int, int, int, int]] = []
         # The filter compares its literals with lower-case text.
-        return self._sorted(
-            text,
-            [
-                (i, bisect_right(starts, start) - 1, start, end)
-                for i in sorted(self._filter.Match(text.lower(), True) or ())
-                for start, end in _spans(self._regexp(i), text, sentences, starts)
-            ],
-            off,
-        )
+        for i in sorted(self._filter.Match(text.lower(), True) or ()):
+            self._anywhere(i, text, sentences, hits)
+        return self._sorted(text, hits, off)
 
 
 def _spans(
