@@ -1078,6 +1078,7 @@ typedef struct {
     uint32_t *told;                      /* by pattern */
     uint32_t now;
     int32_t *waiting, *waiting_document; /* alternatives that may be complete */
+    int32_t *parent; /* by literal, the longest other one that it begins with, or -1 */
 } Filter;
 
 static uint32_t filter_hash(uint32_t key) { return (key * 0x9e3779b1u) >> 16; }
@@ -1092,7 +1093,7 @@ void hype_filter_free(Filter *f) {
     if (!f) return;
     for (int k = 0; k < 4; k++) free(f->buckets[k]);
     free(f->in_sentence); free(f->in_document); free(f->told);
-    free(f->waiting); free(f->waiting_document);
+    free(f->waiting); free(f->waiting_document); free(f->parent);
     free(f);
 }
 
@@ -1115,7 +1116,9 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
     f->told = calloc((size_t)n_patterns + 1, sizeof(uint32_t));
     f->waiting = malloc(((size_t)n_alternatives + 1) * sizeof(int32_t));
     f->waiting_document = malloc(((size_t)n_alternatives + 1) * sizeof(int32_t));
-    int ok = f->in_sentence && f->in_document && f->told && f->waiting && f->waiting_document;
+    f->parent = malloc(((size_t)n_literals + 1) * sizeof(int32_t));
+    int ok = f->in_sentence && f->in_document && f->told && f->waiting && f->waiting_document
+             && f->parent;
     int32_t counts[4] = {0};
     for (int32_t i = 0; i < n_literals; i++) {
         int size = at[i + 1] - at[i];
@@ -1142,8 +1145,29 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
             bucket->first = i;
         }
         bucket->end = i + 1; /* sorted by class and text: the same beginnings lie together */
+        int32_t up = i > bucket->first ? i - 1 : -1;
+        while (up >= 0) {
+            int32_t n = at[up + 1] - at[up];
+            if (n <= size && !memcmp(text + at[up], text + at[i], (size_t)n)) break;
+            up = f->parent[up];
+        }
+        f->parent[i] = up;
     }
     return f;
+}
+
+/* Give the last literal of a bucket that is not greater than the text at `s`, or -1. All literals
+ * with which the text begins are among it and its parents. */
+static int32_t filter_last(const Filter *f, const Bucket *bucket, const char *s, int64_t n) {
+    int32_t low = bucket->first, high = bucket->end;
+    while (low < high) {
+        int32_t middle = low + (high - low) / 2;
+        int64_t size = f->at[middle + 1] - f->at[middle];
+        int order = memcmp(s, f->text + f->at[middle], (size_t)(size < n ? size : n));
+        if (order > 0 || (order == 0 && size <= n)) low = middle + 1;
+        else high = middle;
+    }
+    return low - 1 >= bucket->first ? low - 1 : -1;
 }
 
 typedef struct {
@@ -1209,15 +1233,9 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
                     b = (b + 1) & (f->sizes[k] - 1);
                 const Bucket *bucket = &f->buckets[k][b];
                 if (!bucket->key) continue;
-                for (int32_t x = bucket->first; x < bucket->end; x++) {
+                for (int32_t x = filter_last(f, bucket, low + i, to - i); x >= 0; x = f->parent[x]) {
                     int32_t size = f->at[x + 1] - f->at[x];
-                    if (size > to - i) continue;
-                    if (size > 4) {
-                        /* Sorted: behind what is greater, nothing more can be the same. */
-                        int order = memcmp(low + i + 4, f->text + f->at[x] + 4, (size_t)size - 4);
-                        if (order < 0) break;
-                        if (order > 0) continue;
-                    }
+                    if (size > to - i || memcmp(low + i, f->text + f->at[x], (size_t)size)) continue;
                     if ((f->edges[x] & 1) && i > from && in_word(low[i - 1])) continue;
                     if ((f->edges[x] & 2) && i + size < to && in_word(low[i + size])) continue;
                     int inside = s < last && i >= start[s] && i + size <= end[s];
