@@ -57,7 +57,7 @@ _NO_RULE = (
     "No rule matches here; the model finds that this phrase reads like others that careful "
     "readers flagged. "
 )
-_CHUNK = 128
+_CHUNK = 96
 _LABEL = {label: k for k, label in enumerate(LABELS)}
 _WORD = re.compile(r"[a-z0-9%$']+")
 

@@ -289,8 +289,14 @@ def _group(
 def _compile(
     patterns: Sequence[str], words: Mapping[str, str], path: Path, where: str, key: str
 ) -> re2._Regexp:
-    """Compile ``patterns`` as alternatives of one; each is tried alone, so errors name it."""
+    """Compile ``patterns`` as alternatives of one; an error names the one that is wrong."""
     expanded = [_expand(p.strip(), words, path, where) for p in patterns]
+    try:
+        joined = re2.compile("|".join(f"(?:{p})" for p in expanded).encode(), options())
+        if joined.search(b"") is None:
+            return joined
+    except re2.error:
+        pass
     for source, pattern in zip(patterns, expanded, strict=True):
         try:
             compiled = re2.compile(pattern.encode(), options())
@@ -299,7 +305,7 @@ def _compile(
             raise RulesetError(f"{path}: {where}: key {key!r}: {source!r}: {message}") from None
         if compiled.search(b"") is not None:
             raise RulesetError(f"{path}: {where}: key {key!r}: {source!r} matches the empty text")
-    return re2.compile("|".join(f"(?:{p})" for p in expanded).encode(), options())
+    raise RulesetError(f"{path}: {where}: key {key!r}: the patterns do not compile together")
 
 
 def _trim(text: bytes, start: int, end: int) -> tuple[int, int]:

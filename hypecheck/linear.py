@@ -7,6 +7,7 @@ feature is. NumPy is imported when a model is loaded.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -62,9 +63,13 @@ class Linear:
 
     def signals(self) -> dict[str, int]:
         """Give the row of each signal by its name."""
-        prefix = PREFIX["signals"]
-        names = enumerate(self.vocabulary.split("\n"))
-        return {name[1:]: i for i, name in names if name[0] == prefix}
+        out: dict[str, int] = {}
+        row = last = 0
+        for m in re.finditer(f"^{PREFIX['signals']}(.*)$", self.vocabulary, re.M):
+            row += self.vocabulary.count("\n", last, m.start())
+            last = m.start()
+            out[m[1]] = row
+        return out
 
     def margins(self, rows: Sequence[Features], document: Sequence[str]) -> Floats:
         """Give the uncalibrated margins of one document, shape (n_sentences, n_labels)."""

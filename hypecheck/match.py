@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import re2
 
@@ -21,23 +21,23 @@ from hypecheck.ruleset import options
 from hypecheck.screen import WHOLE, Screen
 from hypecheck.types import Candidate, Rule, Sentence
 
-# The screen takes a quarter of a second to make: from so many texts on it pays.
-PAYS = 48
-
 
 class Matcher:
     """Finds every rule's hits; a pattern compiles when the filter first lets it through."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
-        self._filter = re2.Filter()
-        for rule in self._rules:
-            self._filter.Add(rule.pattern.encode(), options())
-        if self._rules:
-            self._filter.Compile()
         self._compiled: dict[int, re2._Regexp] = {}
-        self._read = 0
         self._screen: Screen | None = None
+
+    @cached_property
+    def _filter(self) -> re2.Filter:
+        out = re2.Filter()
+        for rule in self._rules:
+            out.Add(rule.pattern.encode(), options())
+        if self._rules:
+            out.Compile()
+        return out
 
     def _regexp(self, i: int) -> re2._Regexp:
         regexp = self._compiled.get(i)
@@ -52,15 +52,11 @@ class Matcher:
         off: frozenset[str] = frozenset(),
     ) -> list[tuple[list[Candidate], list[Candidate]]]:
         """Do what :meth:`find` does for many texts, where there is a compiled core in one pass."""
-        self._read += len(texts)
-        if self._screen is None and self._read >= PAYS and self._rules:
-            lib = library()
-            if lib is not None:
-                whole = ["<hit>" in r.pattern for r in self._rules]
-                self._screen = Screen(lib, [[r.pattern] for r in self._rules], whole)
+        if self._screen is None and self._rules:
+            self._screen = self._make_screen()
         if self._screen is None:
-            pairs = zip(texts, sentences, strict=True)
-            return [self.find(t.encode("ascii"), s, off) for t, s in pairs]
+            both = zip(texts, sentences, strict=True)
+            return [self.find(t.encode("ascii"), s, off) for t, s in both]
         # Rule by rule, not text by text: an automaton is fast as long as it stays in the cache.
         jobs: list[tuple[int, int, int]] = []  # rule, text, sentence
         for d, pairs in enumerate(self._screen.find(texts, sentences)):
@@ -75,6 +71,15 @@ class Matcher:
             else:
                 self._inside(i, k, raw[d], sentences[d], hits[d])
         return [self._sorted(t, h, off) if h else ([], []) for t, h in zip(raw, hits, strict=True)]
+
+    def _make_screen(self) -> Screen | None:
+        """Make the screen; None without a compiled core."""
+        lib = library()
+        if lib is None:
+            return None
+        patterns = [[r.pattern] for r in self._rules]
+        whole = ["<hit>" in r.pattern for r in self._rules]
+        return Screen(lib, patterns, whole)
 
     def _anywhere(
         self,

@@ -98,11 +98,12 @@ class Model:
         self.linear = Linear(data["linear"])
         self._conv: Conv | None = None
         if "pieces" in data:
+            self._pieces = WordPieces(data["pieces"])
+        self._core = self.linear.core = self._compiled(data)
+        if "pieces" in data and self._core is None:
             from hypecheck.conv import Conv
 
-            self._pieces = WordPieces(data["pieces"])
             self._conv = Conv(data["conv"])
-        self._core = self.linear.core = self._compiled(data)
         self._fast = _Head(data["tiers"]["fast"])
         self._head = _Head(data["tiers"][tier])
         self._deep: Deep | None = None
@@ -145,7 +146,7 @@ class Model:
         if lib is None:
             return None
         conv = None
-        if self._conv is not None:
+        if "pieces" in data:
             conv = data["conv"], data["pieces"], self._pieces.unknown
         linear = self.linear
         return native.Scorer(

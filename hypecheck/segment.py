@@ -33,9 +33,10 @@ _BROKEN_ABBREVIATION = re.compile(
     re.I,
 )
 # The last letters of these, and the longest of them: most sentences end in another word.
-_SHORT = frozenset(
-    "dr drs mr mrs ms prof st vs no nos approx g e inc d fig cf est sr jr mt ave rd q a mon tue tues"
-    " wed thu thur thurs fri sat sun".split()
+_SHORT = re.compile(
+    r"(?:drs?|mrs?|ms|prof|st|vs|nos?|approx|g|e|inc|d|fig|cf|est|sr|jr|mt|ave|rd|q|a|mon|tues?|wed"
+    r"|thu(?:rs?)?|fri|sat|sun)\Z",
+    re.I,
 )
 _LONGEST_SHORT = 6
 
@@ -153,7 +154,7 @@ def _may_be_short(sentence: str) -> bool:
     i = end = len(body) - 1
     while i > 0 and end - i <= _LONGEST_SHORT and body[i - 1].isalpha():
         i -= 1
-    return body[i:end].lower() in _SHORT
+    return _SHORT.match(body, i, end) is not None
 
 
 def _may_split(chunk: str) -> bool:
