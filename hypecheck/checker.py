@@ -243,6 +243,9 @@ class Checker:
 
         requests = []
         for read in reads:
+            if not read.candidates:
+                requests.append(Request(read.plain.text, read.sentences, (), ()))
+                continue
             # The model knows the shipped rules only; a user's own stay out of its features.
             known = [i for i, c in enumerate(read.candidates) if c.rule in self.model.rules]
             verdicts = [read.verdicts[i] for i in known]
@@ -341,16 +344,23 @@ class Checker:
     ) -> None:
         """Add what the model flags and no rule does; it must pass the same guards."""
         assert self.model is not None
+        bars = [self.model.thresholds[self.sensitivity][c] for c in CATEGORIES]
+        cure, sales, data = bars
+        flagged = [
+            i
+            for i, row in enumerate(scored.rows)
+            if row[0] >= cure or row[1] >= sales or row[2] >= data
+        ]
+        if not flagged:
+            return
         have = {(f.sentence, f.category) for f in findings}
         have |= {(c.sentence, CATEGORY_OF[c.kind]) for c in read.hidden}
         wanted: list[Candidate] = []
-        bars = [
-            (k, c, self.model.thresholds[self.sensitivity][c]) for k, c in enumerate(CATEGORIES)
-        ]
-        for i, row in enumerate(scored.rows):
-            for j, category, bar in bars:
+        for i in flagged:
+            row = scored.rows[i]
+            for j, category in enumerate(CATEGORIES):
                 p = row[j]
-                if p < bar or (i, category) in have:
+                if p < bars[j] or (i, category) in have:
                     continue
                 kind = max(KINDS[category], key=lambda k: (row[_LABEL[k]], k))
                 if kind not in self._kinds:
@@ -363,6 +373,8 @@ class Checker:
                     scored.readings.get(i),
                 )
                 wanted.append(Candidate(kind, i, start, end, None, p))
+        if not wanted:
+            return
         unless = [self.ruleset.guards[CATEGORY_OF[c.kind]] for c in wanted]
         verdicts = guards.judge(read.plain.text, read.sentences, wanted, unless)
         # The span of the model's flag is rough: who says it may stand inside, "clinics say that …".

@@ -178,7 +178,8 @@ class Model:
             said, alive = features.said(r.candidates, r.silenced) if r.candidates else ({}, ())
             for i, names in said.items():
                 hits[first + i] = [signal(name) for name in names]
-            live.append(sum(1 << k for k, c in enumerate(_ALPHABETICAL) if c in alive))
+            bits = sum(1 << k for k, c in enumerate(_ALPHABETICAL) if c in alive) if alive else 0
+            live.append(bits)
         text = "".join(texts).encode("ascii")
         linear, conv = self._core.score(text, bounds, edges, hits, live)
         return [linear] if conv is None else [linear, conv]
@@ -264,7 +265,7 @@ class _Head:
         out: dict[str, float] = {}
         for k, c in enumerate(CATEGORIES):
             a, b, bias = self._document[c]
-            top = sorted((row[k] for row in rows), reverse=True)
+            top = sorted([row[k] for row in rows], reverse=True)
             z = a * _logit(top[0]) + b * math.log1p(sum(top[1:])) + bias
             out[c] = 1.0 / (1.0 + math.exp(-z)) if z > -40 else 0.0
         return out
