@@ -1054,10 +1054,11 @@ int32_t hype_attribute(Model *m, const char *s, int64_t n, int32_t label, double
 
 /* ---- the filter of literals ---- */
 
-/* Literals are found by their first bytes, as many as four; a bit for each in a small table tells
- * at most places at once that none begins there. */
+/* Literals are found by their first bytes, as many as DEPTH; a bit for each in a small table tells
+ * at most places at once that none begins there, another that none goes on. */
+#define DEPTH 8
 typedef struct {
-    uint32_t key;
+    uint64_t key;
     int32_t first, end; /* of the literals that begin so */
 } Bucket;
 
@@ -1071,9 +1072,9 @@ typedef struct {
     const int32_t *pattern;            /* by alternative, its pattern */
     const uint8_t *whole;              /* by pattern: judged over the whole document */
     int32_t n_literals, n_clauses, n_alternatives, n_patterns;
-    uint64_t bits[4][1024];
-    Bucket *buckets[4];
-    size_t sizes[4];
+    uint64_t ends[DEPTH][1024], goes_on[DEPTH][1024];
+    Bucket *buckets[DEPTH];
+    size_t sizes[DEPTH];
     uint32_t *in_sentence, *in_document; /* by clause, when it was last fulfilled */
     uint32_t *told;                      /* by pattern */
     uint32_t now;
@@ -1081,17 +1082,19 @@ typedef struct {
     int32_t *parent; /* by literal, the longest other one that it begins with, or -1 */
 } Filter;
 
-static uint32_t filter_hash(uint32_t key) { return (key * 0x9e3779b1u) >> 16; }
+static uint32_t filter_hash(uint64_t key) {
+    return (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 48);
+}
 
-static uint32_t filter_key(const char *s, int n) {
-    uint32_t key = 0;
+static uint64_t filter_key(const char *s, int n) {
+    uint64_t key = 0;
     for (int i = 0; i < n; i++) key = key << 8 | (unsigned char)s[i];
     return key;
 }
 
 void hype_filter_free(Filter *f) {
     if (!f) return;
-    for (int k = 0; k < 4; k++) free(f->buckets[k]);
+    for (int k = 0; k < DEPTH; k++) free(f->buckets[k]);
     free(f->in_sentence); free(f->in_document); free(f->told);
     free(f->waiting); free(f->waiting_document); free(f->parent);
     free(f);
@@ -1119,12 +1122,12 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
     f->parent = malloc(((size_t)n_literals + 1) * sizeof(int32_t));
     int ok = f->in_sentence && f->in_document && f->told && f->waiting && f->waiting_document
              && f->parent;
-    int32_t counts[4] = {0};
+    int32_t counts[DEPTH] = {0};
     for (int32_t i = 0; i < n_literals; i++) {
         int size = at[i + 1] - at[i];
-        counts[(size < 4 ? size : 4) - 1]++;
+        counts[(size < DEPTH ? size : DEPTH) - 1]++;
     }
-    for (int k = 0; ok && k < 4; k++) {
+    for (int k = 0; ok && k < DEPTH; k++) {
         f->sizes[k] = power_of_two((size_t)counts[k] * 2);
         ok = (f->buckets[k] = calloc(f->sizes[k], sizeof(Bucket))) != NULL;
     }
@@ -1134,9 +1137,14 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
     }
     for (int32_t i = 0; i < n_literals; i++) {
         int size = at[i + 1] - at[i];
-        int k = (size < 4 ? size : 4) - 1;
-        uint32_t key = filter_key(text + at[i], k + 1), h = filter_hash(key);
-        f->bits[k][h >> 6] |= 1ull << (h & 63);
+        int k = (size < DEPTH ? size : DEPTH) - 1;
+        for (int j = 0; j < k; j++) {
+            uint32_t on = filter_hash(filter_key(text + at[i], j + 1));
+            f->goes_on[j][on >> 6] |= 1ull << (on & 63);
+        }
+        uint64_t key = filter_key(text + at[i], k + 1);
+        uint32_t h = filter_hash(key);
+        f->ends[k][h >> 6] |= 1ull << (h & 63);
         size_t b = h & (f->sizes[k] - 1);
         while (f->buckets[k][b].key && f->buckets[k][b].key != key) b = (b + 1) & (f->sizes[k] - 1);
         Bucket *bucket = &f->buckets[k][b];
@@ -1144,7 +1152,7 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
             bucket->key = key;
             bucket->first = i;
         }
-        bucket->end = i + 1; /* sorted by class and text: the same beginnings lie together */
+        bucket->end = i + 1; /* sorted by size up to DEPTH, then text: they lie together */
         int32_t up = i > bucket->first ? i - 1 : -1;
         while (up >= 0) {
             int32_t n = at[up + 1] - at[up];
@@ -1223,11 +1231,12 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
                 sentence = ++f->now;
                 s++;
             }
-            uint32_t key = 0;
-            for (int k = 0; k < 4 && i + k < to; k++) {
+            uint64_t key = 0;
+            for (int k = 0, on = 1; on && k < DEPTH && i + k < to; k++) {
                 key = key << 8 | (unsigned char)low[i + k];
                 uint32_t h = filter_hash(key);
-                if (!(f->bits[k][h >> 6] >> (h & 63) & 1)) continue;
+                on = f->goes_on[k][h >> 6] >> (h & 63) & 1;
+                if (!(f->ends[k][h >> 6] >> (h & 63) & 1)) continue;
                 size_t b = h & (f->sizes[k] - 1);
                 while (f->buckets[k][b].key && f->buckets[k][b].key != key)
                     b = (b + 1) & (f->sizes[k] - 1);

@@ -27,6 +27,7 @@ from hypecheck.types import Sentence
 Tables: TypeAlias = "dict[str, array[int]]"
 
 WHOLE = -1  # in place of a sentence: anywhere in the text
+_DEPTH = 8  # DEPTH of core.c
 _LISTS = ("clause_first", "clauses", "alternative_first", "alternatives", "need_first", "needs")
 
 
@@ -218,7 +219,7 @@ def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
             needs.append([clauses[c] for c in rare])
             pattern.append(p)
     bodies = {x: x.strip(EDGE).encode() for x in fulfils}
-    order = sorted(fulfils, key=lambda x: (min(len(bodies[x]), 4), bodies[x], x))
+    order = sorted(fulfils, key=lambda x: (min(len(bodies[x]), _DEPTH), bodies[x], x))
     triggers: list[list[int]] = [[] for _ in clauses]
     for a, wanted in enumerate(needs):
         triggers[wanted[0]].append(a)
