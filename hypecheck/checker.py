@@ -27,8 +27,10 @@ from hypecheck.types import (
     CATEGORIES,
     CATEGORY_OF,
     KINDS,
+    LABELS,
     SENSITIVITIES,
     Candidate,
+    ChecklistItem,
     Cue,
     Dismissed,
     Finding,
@@ -56,7 +58,9 @@ _NO_RULE = (
     "No rule matches here; the model finds that this phrase reads like others that careful "
     "readers flagged. "
 )
-_CHUNK = 64
+_CHUNK = 96
+_LABEL = {label: k for k, label in enumerate(LABELS)}
+_WORD = re.compile(r"[a-z0-9%$']+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,17 +223,27 @@ class Checker:
     ) -> Iterator[Report]:
         for chunk in _chunks(texts, _CHUNK if seconds is None else 1):
             deadline = None if seconds is None else time.monotonic() + seconds
-            reads = [self._read(id_, text) for id_, text in chunk]
-            for read, scored in zip(reads, self._score(reads, deadline, kept), strict=True):
-                yield self._report(read, scored)
+            reads = self._read(chunk)
+            lists = self.checklist.check_many([(r.plain, r.text, r.sentences) for r in reads])
+            scores = self._score(reads, deadline, kept)
+            for read, scored, items in zip(reads, scores, lists, strict=True):
+                yield self._report(read, scored, items)
 
-    def _read(self, id_: str, text: str) -> _Read:
-        plain = normalise(text, self.ruleset.evasions)
-        sentences = segment(plain.text)
-        found, hidden = self.scan(plain.text, sentences)
-        unless = [self._rules[c.rule or ""].unless for c in found]
-        verdicts = guards.judge(plain.text, sentences, found, unless)
-        return _Read(id_, text, plain, sentences, tuple(found), tuple(verdicts), tuple(hidden))
+    def _read(self, chunk: Sequence[tuple[str, str]]) -> list[_Read]:
+        """Normalise, cut, scan and judge some texts."""
+        plains = [normalise(text, self.ruleset.evasions) for _, text in chunk]
+        sentences = [segment(plain.text) for plain in plains]
+        found = self._matcher.find_many([p.text for p in plains], sentences, self._off)
+        reads = []
+        for (id_, text), plain, inside, (live, hidden) in zip(
+            chunk, plains, sentences, found, strict=True
+        ):
+            unless = [self._rules[c.rule or ""].unless for c in live]
+            verdicts = guards.judge(plain.text, inside, live, unless)
+            reads.append(
+                _Read(id_, text, plain, inside, tuple(live), tuple(verdicts), tuple(hidden))
+            )
+        return reads
 
     def scan(
         self, text: str, sentences: Sequence[Sentence]
@@ -250,6 +264,9 @@ class Checker:
 
         requests = []
         for read in reads:
+            if not read.candidates:
+                requests.append(Request(read.plain.text, read.sentences, (), ()))
+                continue
             # The model knows the shipped rules only; a user's own stay out of its features.
             known = [i for i, c in enumerate(read.candidates) if c.rule in self.model.rules]
             verdicts = [read.verdicts[i] for i in known]
@@ -263,7 +280,9 @@ class Checker:
             )
         return self.model.score(requests, deadline, kept)
 
-    def _report(self, read: _Read, scored: Scored | None) -> Report:
+    def _report(
+        self, read: _Read, scored: Scored | None, items: tuple[ChecklistItem, ...]
+    ) -> Report:
         findings: list[Finding] = []
         dismissed: list[Dismissed] = []
         for c, v in zip(read.candidates, read.verdicts, strict=True):
@@ -272,17 +291,20 @@ class Checker:
             self._add_model_only(read, scored, findings, dismissed)
         findings.sort(key=lambda f: (f.start, f.end, f.kind))
         dismissed.sort(key=lambda d: (d.start, d.end, d.kind))
-        spans = (read.plain.span(s.start, s.end) for s in read.sentences)
+        sentences = read.sentences
+        if read.plain.at:
+            spans = (read.plain.span(s.start, s.end) for s in sentences)
+            sentences = tuple(
+                Sentence(a, b, s.block) for (a, b), s in zip(spans, sentences, strict=True)
+            )
         report = Report(
             id=read.id,
             text=read.text,
-            sentences=tuple(
-                Sentence(a, b, s.block) for (a, b), s in zip(spans, read.sentences, strict=True)
-            ),
+            sentences=sentences,
             findings=tuple(findings),
             dismissed=tuple(dismissed),
             scores=self._scores(scored, findings),
-            checklist=self.checklist.check(read.plain, read.text, read.sentences),
+            checklist=items,
             versions=self.versions,
             incomplete=scored is not None and scored.incomplete,
         )
@@ -323,7 +345,7 @@ class Checker:
         bar = RULE_THRESHOLDS[self.sensitivity]
         if scored is not None and self.model is not None and c.rule in self.model.rules:
             # The model knows the rule: its probability, which weighs the rule in, decides.
-            score = scored.categories[c.sentence][category]
+            score = scored.rows[c.sentence][CATEGORIES.index(category)]
             bar = self.model.thresholds[self.sensitivity][category]
             source = "both"
             if self.sensitivity == "balanced" and c.score >= TRUSTED_RULE:
@@ -342,15 +364,25 @@ class Checker:
     ) -> None:
         """Add what the model flags and no rule does; it must pass the same guards."""
         assert self.model is not None
+        bars = [self.model.thresholds[self.sensitivity][c] for c in CATEGORIES]
+        cure, sales, data = bars
+        flagged = [
+            i
+            for i, row in enumerate(scored.rows)
+            if row[0] >= cure or row[1] >= sales or row[2] >= data
+        ]
+        if not flagged:
+            return
         have = {(f.sentence, f.category) for f in findings}
         have |= {(c.sentence, CATEGORY_OF[c.kind]) for c in read.hidden}
         wanted: list[Candidate] = []
-        for i, by_category in enumerate(scored.categories):
-            for category in CATEGORIES:
-                p = by_category[category]
-                if p < self.model.thresholds[self.sensitivity][category] or (i, category) in have:
+        for i in flagged:
+            row = scored.rows[i]
+            for j, category in enumerate(CATEGORIES):
+                p = row[j]
+                if p < bars[j] or (i, category) in have:
                     continue
-                kind = max(KINDS[category], key=lambda k: (scored.kinds[i][k], k))
+                kind = max(KINDS[category], key=lambda k: (row[_LABEL[k]], k))
                 if kind not in self._kinds:
                     continue
                 start, end = evidence(
@@ -361,6 +393,8 @@ class Checker:
                     scored.readings.get(i),
                 )
                 wanted.append(Candidate(kind, i, start, end, None, p))
+        if not wanted:
+            return
         unless = [self.ruleset.guards[CATEGORY_OF[c.kind]] for c in wanted]
         verdicts = guards.judge(read.plain.text, read.sentences, wanted, unless)
         # The span of the model's flag is rough: who says it may stand inside, "clinics say that …".

@@ -31,8 +31,8 @@ SCALE = {
 }
 _TOKEN = re.compile(r"[a-z0][a-z0']*|[%$!?^*:\"]")
 _DIGITS = re.compile(r"[0-9]+")
-_SELLING = frozenset(["we", "our", "us", "you", "your", "book", "call", "today"])
-_REPORTING = frozenset(
+SELLING = frozenset(["we", "our", "us", "you", "your", "book", "call", "today"])
+REPORTING = frozenset(
     ["said", "says", "agency", "regulator", "study", "trial", "evidence", "patients", "researchers"]
 )
 
@@ -91,16 +91,7 @@ def extract(
     tokens = [tokenize(text[s.start : s.end]) for s in sentences]
     grams = [ngrams(t, 2) for t in tokens]
     document = list(dict.fromkeys(w for t in tokens for w in t))
-    hits: dict[int, list[str]] = {}
-    live: set[str] = set()
-    for c, guard in zip(candidates, silenced, strict=True):
-        out = hits.setdefault(c.sentence, [])
-        category = CATEGORY_OF[c.kind]
-        if guard is None:
-            out += [f"+{c.kind}", f"+{category}", f"rule {c.rule}"]
-            live.add(category)
-        else:
-            out += [f"-{c.kind}", f"-{category}", f"guard {guard}"]
+    hits, live = said(candidates, silenced)
     voice = _voice(tokens, live, len(sentences))
     features = []
     last = len(sentences) - 1
@@ -112,7 +103,7 @@ def extract(
                 before=grams[i - 1] if i else ("<start>",),
                 after=grams[i + 1] if i < last else ("<end>",),
                 signals=[
-                    *dict.fromkeys(hits.get(i, ())),
+                    *hits.get(i, ()),
                     *_shape(text[s.start : s.end], len(tokens[i])),
                     f"place {'first' if i == 0 else 'last' if i == last else 'inside'}",
                     *voice,
@@ -120,6 +111,22 @@ def extract(
             )
         )
     return features, document
+
+
+def said(
+    candidates: Sequence[Candidate], silenced: Sequence[str | None]
+) -> tuple[dict[int, list[str]], set[str]]:
+    """Give the signals of rules and guards by sentence, and the categories with a live hit."""
+    hits: dict[int, dict[str, None]] = {}
+    live: set[str] = set()
+    for c, guard in zip(candidates, silenced, strict=True):
+        out = hits.setdefault(c.sentence, {})
+        category = CATEGORY_OF[c.kind]
+        sign, last = ("+", f"rule {c.rule}") if guard is None else ("-", f"guard {guard}")
+        out |= dict.fromkeys((sign + c.kind, sign + category, last))
+        if guard is None:
+            live.add(category)
+    return {i: list(names) for i, names in hits.items()}, live
 
 
 def _shape(body: str, size: int) -> list[str]:
@@ -141,8 +148,8 @@ def _shape(body: str, size: int) -> list[str]:
 def _voice(tokens: Sequence[Sequence[str]], live: set[str], size: int) -> list[str]:
     words = [w for t in tokens for w in t]
     total = max(len(words), 1)
-    selling = sum(w in _SELLING for w in words) / total
-    reporting = sum(w in _REPORTING for w in words) / total
+    selling = sum(w in SELLING for w in words) / total
+    reporting = sum(w in REPORTING for w in words) / total
     return [
         f"selling {min(int(selling * 50), 5)}",
         f"reporting {min(int(reporting * 100), 5)}",

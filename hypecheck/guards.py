@@ -179,6 +179,37 @@ def _gate() -> Any:
     return re2.compile(rf"\b(?:{words})\b|n't\b", options())
 
 
+# Tokens that spaCy cuts out of a longer word ("cannot", "couldn't"): no edge of a word beside them.
+_CUT_OUT = frozenset(["not", "could", "may", "might"])
+
+
+@cache
+def _phrases() -> tuple[Any, Any]:
+    """Compile two RE2 patterns for the cues' phrases: those with and those without open places.
+
+    Where neither matches, no tokens can: a phrase's tokens follow one another in the text.
+    """
+    table, _ = _cue_table()
+    closed, opened = [], []
+    for phrase in [p for group in table["cue"] for p in group["phrases"]] + table["pseudo"]:
+        tokens = phrase.split()
+        parts = []
+        for t in tokens:
+            if t in ("...", "…"):
+                parts.append(r"(?s:.*)")
+            elif t.startswith("{"):
+                parts.append(f"(?:{'|'.join(map(re.escape, table['words'][t[1:-1]]))})")
+            else:
+                parts.append(re.escape(t))
+        is_open = len(tokens) > 1 and any(t in ("...", "…") or t[0] == "{" for t in tokens)
+        if is_open:
+            opened.append(r"\s*".join(parts))
+        elif phrase not in table["pseudo"]:
+            edge = r"\b" if len(tokens) == 1 and phrase not in _CUT_OUT else ""
+            closed.append(edge + r"\s*".join(parts) + edge)
+    return re2.compile("|".join(closed), options()), re2.compile("|".join(opened), options())
+
+
 class _Context:
     """The spaCy half: tokens, and where cues stand among them."""
 
@@ -223,11 +254,17 @@ class _Context:
         if patterns:
             self.patterns.add(key, patterns)
 
-    def find(self, doc: Doc) -> list[tuple[str, int, int]]:
-        """Give the cues in ``doc`` as (group, first token, last token + 1), without pseudo-cues."""
+    def find(self, doc: Doc, is_open: bool) -> list[tuple[str, int, int]]:
+        """Give the cues in ``doc`` as (group, first token, last token + 1), without pseudo-cues.
+
+        Args:
+            doc: a sentence.
+            is_open: whether phrases with open places need to be sought.
+        """
         strings = self.nlp.vocab.strings
         hits = [(strings[k], a, b) for k, a, b in self.phrases(doc)]
-        hits += [(strings[k], a, b) for k, a, b in self.patterns(doc)]
+        if is_open:
+            hits += [(strings[k], a, b) for k, a, b in self.patterns(doc)]
         pseudo = [(a, b) for k, a, b in hits if k == "pseudo"]
         return [
             (k, a, b)
@@ -276,10 +313,7 @@ def judge(
             for k in _scope_sentences(text, sentences, c):
                 if k not in spacy_wanted:
                     s = sentences[k]
-                    body = text[s.start : s.end]
-                    spacy_wanted[k] = _doc(body) if _gate().search(body) else None
-                    doc = spacy_wanted[k]
-                    cues[k] = _context().find(doc) if doc is not None else []
+                    spacy_wanted[k], cues[k] = _read(text[s.start : s.end])
                 doc = spacy_wanted[k]
                 if doc is not None:
                     verdict = _by_cue(doc, cues[k], sentences, k, c, guards)
@@ -301,8 +335,16 @@ def _about_health(text: str) -> bool | Literal["unclear"]:
     return True if len(text.split()) < _LONG_ENOUGH else "unclear"
 
 
-def _doc(body: str) -> Doc:
-    return _context().nlp.make_doc(body)
+@lru_cache(maxsize=256)
+def _read(body: str) -> tuple[Doc | None, list[tuple[str, int, int]]]:
+    """Give a sentence's tokens and the cues among them; nothing where no cue can stand."""
+    closed, opened = _phrases()
+    is_open = opened.search(body) is not None
+    if not (is_open or closed.search(body)) or not _gate().search(body):
+        return None, []
+    doc = _context().nlp.make_doc(body)
+    found = _context().find(doc, is_open)
+    return (doc, found) if found else (None, [])
 
 
 def _scope_sentences(text: str, sentences: Sequence[Sentence], c: Candidate) -> tuple[int, ...]:

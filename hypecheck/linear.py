@@ -7,17 +7,21 @@ feature is. NumPy is imported when a model is loaded.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypecheck import features
 from hypecheck.features import SCALE, Features
+from hypecheck.native import ROW
 from hypecheck.types import LABELS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from hypecheck.native import Scorer
 
     Floats: TypeAlias = NDArray[np.float32]
 
@@ -41,21 +45,38 @@ class Linear:
         import numpy as np
 
         self._np = np
-        names = data["vocabulary"].split("\n")
-        weights = np.asarray(data["weights"], dtype=np.float32)
-        if weights.shape != (len(names), len(LABELS)):
+        self.vocabulary: str = data["vocabulary"]
+        size = self.vocabulary.count("\n") + 1
+        if data["weights"].shape != (size, len(LABELS)):
             raise ValueError("the linear weights do not fit their vocabulary")
-        # The last row is zero: what an unknown feature points to.
-        self._weights = np.vstack([weights, np.zeros((1, len(LABELS)), dtype=np.float32)])
-        self._unknown = len(names)
-        self._index: dict[str, int] = dict(zip(names, range(len(names)), strict=True))
-        self._bias = np.asarray(data["bias"], dtype=np.float32)
+        # The last row is zero: what an unknown feature points to. Columns as the core wants them.
+        self.wide: Floats = np.zeros((size + 1, ROW), np.float32)
+        self.wide[:-1, : len(LABELS)] = data["weights"]
+        self._weights = self.wide[:, : len(LABELS)]
+        self._unknown = size
+        self.bias = np.asarray(data["bias"], dtype=np.float32)
         self._chars = lru_cache(maxsize=65536)(self._char_row)
+        self.core: Scorer | None = None  # does the same, compiled
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        names = self.vocabulary.split("\n")
+        return dict(zip(names, range(len(names)), strict=True))
+
+    def signals(self) -> dict[str, int]:
+        """Give the row of each signal by its name."""
+        out: dict[str, int] = {}
+        row = last = 0
+        for m in re.finditer(f"^{PREFIX['signals']}(.*)$", self.vocabulary, re.M):
+            row += self.vocabulary.count("\n", last, m.start())
+            last = m.start()
+            out[m[1]] = row
+        return out
 
     def margins(self, rows: Sequence[Features], document: Sequence[str]) -> Floats:
         """Give the uncalibrated margins of one document, shape (n_sentences, n_labels)."""
         np = self._np
-        shared = self._bias + self._group("document", document)
+        shared = self.bias + self._group("document", document)
         out: Floats = np.empty((len(rows), len(LABELS)), dtype=np.float32)
         for a in range(0, len(rows), _AT_ONCE):
             part = rows[a : a + _AT_ONCE]
@@ -117,6 +138,8 @@ class Linear:
         Only the sentence's own words and characters count, neighbours and document do not.
         """
         k = LABELS.index(label)
+        if self.core is not None:
+            return self.core.attribute(body, k)
         spans: list[tuple[int, int]] = []
         flat: list[str] = []
         for word in body.split():

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import re2
 
+from hypecheck.native import library
 from hypecheck.ruleset import options
+from hypecheck.screen import WHOLE, Screen
 from hypecheck.types import Candidate, Rule, Sentence
 
 
@@ -25,12 +27,114 @@ class Matcher:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
-        self._filter = re2.Filter()
-        for rule in self._rules:
-            self._filter.Add(rule.pattern.encode(), options())
-        if self._rules:
-            self._filter.Compile()
         self._compiled: dict[int, re2._Regexp] = {}
+        self._screen: Screen | None = None
+
+    @cached_property
+    def _filter(self) -> re2.Filter:
+        out = re2.Filter()
+        for rule in self._rules:
+            out.Add(rule.pattern.encode(), options())
+        if self._rules:
+            out.Compile()
+        return out
+
+    def _regexp(self, i: int) -> re2._Regexp:
+        regexp = self._compiled.get(i)
+        if regexp is None:
+            regexp = self._compiled[i] = re2.compile(self._rules[i].pattern.encode(), options())
+        return regexp
+
+    def find_many(
+        self,
+        texts: Sequence[str],
+        sentences: Sequence[Sequence[Sentence]],
+        off: frozenset[str] = frozenset(),
+    ) -> list[tuple[list[Candidate], list[Candidate]]]:
+        """Do what :meth:`find` does for many texts, where there is a compiled core in one pass."""
+        if self._screen is None and self._rules:
+            self._screen = self._make_screen()
+        if self._screen is None:
+            both = zip(texts, sentences, strict=True)
+            return [self.find(t.encode("ascii"), s, off) for t, s in both]
+        # Rule by rule, not text by text: an automaton is fast as long as it stays in the cache.
+        jobs: list[tuple[int, int, int]] = []  # rule, text, sentence
+        for d, pairs in enumerate(self._screen.find(texts, sentences)):
+            if sentences[d]:
+                jobs += [(i, d, k) for k, i in pairs]
+                jobs += [(i, d, WHOLE) for i in self._screen.always]
+        raw = [t.encode("ascii") for t in texts]
+        hits: list[list[tuple[int, int, int, int]]] = [[] for _ in texts]
+        for i, d, k in sorted(jobs):
+            if k == WHOLE:
+                self._anywhere(i, raw[d], sentences[d], hits[d])
+            else:
+                self._inside(i, k, raw[d], sentences[d], hits[d])
+        return [self._sorted(t, h, off) if h else ([], []) for t, h in zip(raw, hits, strict=True)]
+
+    def _make_screen(self) -> Screen | None:
+        """Make the screen; None without a compiled core."""
+        lib = library()
+        if lib is None:
+            return None
+        patterns = [[r.pattern] for r in self._rules]
+        whole = ["<hit>" in r.pattern for r in self._rules]
+        return Screen(lib, patterns, whole)
+
+    def _anywhere(
+        self,
+        i: int,
+        text: bytes,
+        sentences: Sequence[Sentence],
+        hits: list[tuple[int, int, int, int]],
+    ) -> None:
+        starts = [s.start for s in sentences]
+        for start, end in _spans(self._regexp(i), text, sentences, starts):
+            hits.append((i, bisect_right(starts, start) - 1, start, end))
+
+    def _inside(
+        self,
+        i: int,
+        k: int,
+        text: bytes,
+        sentences: Sequence[Sentence],
+        hits: list[tuple[int, int, int, int]],
+    ) -> None:
+        """Find one rule in one sentence, as :func:`_spans` would in the whole text.
+
+        It looks from where the sentence before ends: a match that begins in the gap, with a list's
+        number, takes its words away from a later one.
+        """
+        regexp = self._regexp(i)
+        s = sentences[k]
+        pos = sentences[k - 1].end if k else 0
+        while pos < s.end:
+            m = regexp.search(text, pos, s.end)
+            if m is None:
+                return
+            start, end = m.span()
+            if s.start <= start < end:
+                hits.append((i, k, start, end))
+            pos = max(end, pos + 1)
+
+    def _sorted(
+        self, text: bytes, hits: Sequence[tuple[int, int, int, int]], off: frozenset[str]
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        """Make candidates; of overlapping ones of one kind in one sentence keep the longest."""
+        hidden: list[Candidate] = []
+        found: dict[tuple[int, str], list[Candidate]] = {}
+        for i, k, start, end in hits:
+            rule = self._rules[i]
+            end = _whole_number(text, end)
+            c = Candidate(rule.kind, k, start, end, rule.id, rule.score)
+            if rule.id in off:
+                hidden.append(c)
+            else:
+                found.setdefault((k, rule.kind), []).append(c)
+        out: list[Candidate] = []
+        for candidates in found.values():
+            out += _longest(candidates) if len(candidates) > 1 else candidates
+        return sorted(out, key=lambda c: (c.start, c.end, c.kind)), hidden
 
     def find(
         self, text: bytes, sentences: Sequence[Sentence], off: frozenset[str] = frozenset()
@@ -47,29 +151,13 @@ class Matcher:
         Returns:
             The candidates, and what rules that are off would have found.
         """
-        hidden: list[Candidate] = []
         if not self._rules or not sentences:
-            return [], hidden
-        starts = [s.start for s in sentences]
-        found: dict[tuple[int, str], list[Candidate]] = {}
+            return [], []
+        hits: list[tuple[int, int, int, int]] = []
         # The filter compares its literals with lower-case text.
         for i in sorted(self._filter.Match(text.lower(), True) or ()):
-            rule = self._rules[i]
-            regexp = self._compiled.get(i)
-            if regexp is None:
-                regexp = self._compiled[i] = re2.compile(rule.pattern.encode(), options())
-            for start, end in _spans(regexp, text, sentences, starts):
-                end = _whole_number(text, end)
-                k = bisect_right(starts, start) - 1
-                c = Candidate(rule.kind, k, start, end, rule.id, rule.score)
-                if rule.id in off:
-                    hidden.append(c)
-                else:
-                    found.setdefault((k, rule.kind), []).append(c)
-        out: list[Candidate] = []
-        for candidates in found.values():
-            out += _longest(candidates)
-        return sorted(out, key=lambda c: (c.start, c.end, c.kind)), hidden
+            self._anywhere(i, text, sentences, hits)
+        return self._sorted(text, hits, off)
 
 
 def _spans(

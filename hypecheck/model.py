@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hypecheck import artefact, features
+from hypecheck import artefact, features, native
 from hypecheck.artefact import RETRAIN, TIERS, Manifest
 from hypecheck.errors import ModelError
 from hypecheck.linear import Linear
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from hypecheck.deep import Deep, Kept, Reading
 
 
+_ALPHABETICAL = sorted(CATEGORIES)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One document to score: normalised text, its sentences, what rules and guards said."""
@@ -48,11 +51,22 @@ class Request:
 class Scored:
     """What the model says of one document."""
 
-    categories: Sequence[Mapping[str, float]]  # per sentence: calibrated probabilities
-    kinds: Sequence[Mapping[str, float]]  # per sentence: probability of each kind
+    rows: Sequence[Sequence[float]]  # per sentence: calibrated probabilities, as LABELS
     document: Mapping[str, float]  # probability of at least one flag, by category
     readings: Mapping[int, Reading]  # of the sentences that the transformer read
     incomplete: bool = False  # time ran out before it had read all that it should
+
+    @property
+    def categories(self) -> list[dict[str, float]]:
+        """Give the probability of each category, by sentence."""
+        n = len(CATEGORIES)
+        return [dict(zip(CATEGORIES, row[:n], strict=True)) for row in self.rows]
+
+    @property
+    def kinds(self) -> list[dict[str, float]]:
+        """Give the probability of each kind, by sentence."""
+        n = len(CATEGORIES)
+        return [dict(zip(LABELS[n:], row[n:], strict=True)) for row in self.rows]
 
 
 class Model:
@@ -84,9 +98,11 @@ class Model:
         self.linear = Linear(data["linear"])
         self._conv: Conv | None = None
         if "pieces" in data:
+            self._pieces = WordPieces(data["pieces"])
+        self._core = self.linear.core = self._compiled(data)
+        if "pieces" in data and self._core is None:
             from hypecheck.conv import Conv
 
-            self._pieces = WordPieces(data["pieces"])
             self._conv = Conv(data["conv"])
         self._fast = _Head(data["tiers"]["fast"])
         self._head = _Head(data["tiers"][tier])
@@ -111,61 +127,104 @@ class Model:
             kept: what the transformer read before, of this model; what it reads now is added.
         """
         np = self._np
-        pieces = [self._cut(r) for r in requests]
-        margins = [self._quick(r, cut) for r, cut in zip(requests, pieces, strict=True)]
-        clear = [self._fast.probabilities(np, z) for z in margins]
-        readings, complete = self._read(pieces, clear, deadline, kept)
-        out = []
-        for r, z, p, read in zip(requests, margins, clear, readings, strict=True):
-            if read:
-                rows = sorted(read)
-                deep = np.stack([read[i].logits for i in rows])
-                p[rows] = self._head.probabilities(np, [*(m[rows] for m in z), deep])
-            out.append(self._scored(r, p, read, not complete))
-        return out
+        edges = [0]
+        for r in requests:
+            edges.append(edges[-1] + len(r.sentences))
+        if edges[-1]:
+            margins = self._margins(requests, edges)
+            p = self._fast.probabilities(np, margins)
+            readings, complete = self._read(requests, edges, p, deadline, kept)
+            for first, read in zip(edges, readings, strict=False):
+                if read:
+                    rows = [first + i for i in sorted(read)]
+                    deep = np.stack([read[i - first].logits for i in rows])
+                    p[rows] = self._head.probabilities(np, [*(m[rows] for m in margins), deep])
+            scores: list[list[float]] = p.tolist()
+        else:
+            readings, complete, scores = [{} for _ in requests], True, []
+        return [
+            self._scored(scores[a:b], read, not complete)
+            for a, b, read in zip(edges, edges[1:], readings, strict=False)
+        ]
 
-    def _cut(self, r: Request) -> list[Pieces]:
-        if self._conv is None or not r.sentences:
-            return []
-        return self._pieces.cut([r.text[s.start : s.end] for s in r.sentences])
+    def _compiled(self, data: Mapping[str, Any]) -> native.Scorer | None:
+        lib = native.library()
+        if lib is None:
+            return None
+        conv = None
+        if "pieces" in data:
+            conv = data["conv"], data["pieces"], self._pieces.unknown
+        linear = self.linear
+        return native.Scorer(
+            lib,
+            linear.vocabulary,
+            linear.signals(),
+            linear.wide[:-1],
+            linear.bias,
+            features.SCALE,
+            conv,
+        )
 
-    def _quick(self, r: Request, pieces: Sequence[Pieces]) -> list[Floats]:
+    def _margins(self, requests: Sequence[Request], edges: Sequence[int]) -> list[Floats]:
         """Give the margins of the fast tier's parts, each (n_sentences, n_labels)."""
-        if not r.sentences:
-            none = self._np.zeros((0, len(LABELS)), self._np.float32)
-            return [none] if self._conv is None else [none, none]
+        np = self._np
+        if self._core is None:
+            parts = [self._quick(r) for r in requests if r.sentences]
+            return [np.concatenate(p) for p in zip(*parts, strict=True)]
+        texts: list[str] = []
+        bounds: list[tuple[int, int]] = []
+        hits: dict[int, list[int]] = {}
+        live: list[int] = []
+        base = 0
+        signal = self._core.signal
+        for r, first in zip(requests, edges, strict=False):
+            texts.append(r.text)
+            bounds += [(base + s.start, base + s.end) for s in r.sentences]
+            base += len(r.text)
+            said, alive = features.said(r.candidates, r.silenced) if r.candidates else ({}, ())
+            for i, names in said.items():
+                hits[first + i] = [signal(name) for name in names]
+            bits = sum(1 << k for k, c in enumerate(_ALPHABETICAL) if c in alive) if alive else 0
+            live.append(bits)
+        text = "".join(texts).encode("ascii")
+        linear, conv = self._core.score(text, bounds, edges, hits, live)
+        return [linear] if conv is None else [linear, conv]
+
+    def _quick(self, r: Request) -> list[Floats]:
+        """Do the same for one document without the compiled core."""
         rows, document = features.extract(r.text, r.sentences, r.candidates, r.silenced)
         out = [self.linear.margins(rows, document)]
         if self._conv is not None:
-            out.append(self._conv.margins([p.ids for p in pieces]))
+            out.append(self._conv.margins([p.ids for p in self._cut(r)]))
         return out
+
+    def _cut(self, r: Request) -> list[Pieces]:
+        return self._pieces.cut([r.text[s.start : s.end] for s in r.sentences])
 
     def _read(
         self,
-        pieces: Sequence[Sequence[Pieces]],
-        clear: Sequence[Doubles],
+        requests: Sequence[Request],
+        edges: Sequence[int],
+        p: Doubles,
         deadline: float | None,
         kept: Kept | None,
     ) -> tuple[list[dict[int, Reading]], bool]:
         """Let the transformer read what the fast tier leaves open; say whether it read all."""
         if self._deep is None:
-            return [{} for _ in pieces], True
-        n = len(CATEGORIES)
-        jobs = [
-            (cut, [any(row) for row in (p[:, :n] >= self._gate).tolist()])
-            for cut, p in zip(pieces, clear, strict=True)
-        ]
+            return [{} for _ in requests], True
+        is_open = [any(row) for row in (p[:, : len(CATEGORIES)] >= self._gate).tolist()]
+        jobs: list[tuple[Sequence[Pieces], Sequence[bool]]] = []
+        for r, a, b in zip(requests, edges, edges[1:], strict=False):
+            wanted = is_open[a:b]
+            jobs.append((self._cut(r), wanted) if any(wanted) else ((), ()))
         return self._deep.read(jobs, deadline, kept)
 
     def _scored(
-        self, r: Request, p: Doubles, readings: Mapping[int, Reading], incomplete: bool
+        self, rows: list[list[float]], readings: Mapping[int, Reading], incomplete: bool
     ) -> Scored:
-        n = len(CATEGORIES)
-        rows: list[list[float]] = p.tolist()
         return Scored(
-            [dict(zip(CATEGORIES, row[:n], strict=True)) for row in rows],
-            [dict(zip(LABELS[n:], row[n:], strict=True)) for row in rows],
-            self._head.document(rows) if r.sentences else dict.fromkeys(CATEGORIES, 0.0),
+            rows,
+            self._head.document(rows) if rows else dict.fromkeys(CATEGORIES, 0.0),
             readings,
             incomplete,
         )
@@ -213,7 +272,7 @@ class _Head:
         out: dict[str, float] = {}
         for k, c in enumerate(CATEGORIES):
             a, b, bias = self._document[c]
-            top = sorted((row[k] for row in rows), reverse=True)
+            top = sorted([row[k] for row in rows], reverse=True)
             z = a * _logit(top[0]) + b * math.log1p(sum(top[1:])) + bias
             out[c] = 1.0 / (1.0 + math.exp(-z)) if z > -40 else 0.0
         return out

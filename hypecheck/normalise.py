@@ -16,6 +16,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
+import re2
+
 # Look-alikes that Unicode's compatibility forms (NFKC) do not fold; from Unicode's confusables
 # (UTS 39) for the letters that advertisers use. They count only inside words that also hold
 # Latin letters or nothing but look-alikes beside Latin words, so Russian stays Russian.
@@ -50,6 +52,11 @@ _SUSPECT = re.compile(
     r"|[A-Za-z]{2}[._*~|][a-z]"
     r"|(?:^|[\s(\"'])[@$0-9*!|][A-Za-z]{2}|[A-Za-z]{3}[0-9@$+](?![A-Za-z0-9])|[\r\t\f\v\x00-\x08\x0e-\x1f\x7f`]"
 )
+# The same for RE2, for whole texts. Its \\s lacks what the last class holds anyway.
+_ANY_SUSPECT = re2.compile(
+    _SUSPECT.pattern.replace("(?![A-Za-z0-9])", "(?:[^A-Za-z0-9]|$)").encode()
+)
+_ODD = re.compile("[^\n\t\x20-\x5f\x61-\x7e]")
 _SPACED = re.compile(
     r"(?<![A-Za-z0-9'])[A-Za-z0-9@$!](?:(?: [A-Za-z0-9@$!*]){3,}|(?:\.[A-Za-z0-9@$!*]){3,}"
     r"|(?:-[A-Za-z0-9@$!*]){3,}|(?:_[A-Za-z0-9@$!*]){3,}|(?:\*[A-Za-z0-9@$!]){3,}"
@@ -59,11 +66,16 @@ _BROKEN = re.compile(r"(?<![\w.@/-])[A-Za-z]+(?:[._*~|^\-]+[A-Za-z]+)+(?![\w@/])
 _LEET = re.compile(
     r"(?<![\w@$*!|+./-])(?=[A-Za-z@$*!|0-9+]{0,24}[A-Za-z])[A-Za-z@$*!|0-9+]{3,24}(?![\w@/])"
 )
+# Without a hit of these, the three find nothing that could be a disguise.
+_MAY_BE_SPACED = re2.compile(rb"[A-Za-z0-9@$!](?:[ ._*~|\-][A-Za-z0-9@$!*]){3}")
+_MAY_BE_BROKEN = re2.compile(rb"[A-Za-z][._*~|^\-]+[A-Za-z]")
+_MAY_BE_LEET = re2.compile(
+    rb"[A-Za-z][@$*!|0-9+]+[A-Za-z0-9@$]|[@$*!|0-9+][A-Za-z]|[A-Za-z][0-9@$]"
+)
 _LEET_CHAR = {
     "4": "a", "@": "a", "3": "e", "1": "il", "!": "il", "|": "il", "0": "o", "5": "s", "$": "s",
     "7": "t", "+": "t", "8": "b", "9": "g", "6": "g", "2": "z", "*": "aeiou",
 }  # fmt: skip
-_ASCII_CONTROL = re.compile(r"[\r\t\f\v\x00-\x08\x0e-\x1f\x7f`]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,34 +110,71 @@ def normalise(text: str, evasions: Collection[str] = ()) -> Normalised:
 
     Linear in the length of ``text``; total on any string, lone surrogates and NUL included.
     """
-    if text.isascii() and not _SUSPECT.search(text):
+    if text.isascii() and _ANY_SUSPECT.search(text.encode("ascii")) is None:
         return Normalised(text, len(text))
-    chars, origin = _fold(text)
-    plain = "".join(chars)
+    plain, at, come, step = _fold(text)
     cuts = _disguises(plain, evasions) if evasions else []
+    if not cuts:
+        return Normalised(plain, len(text), tuple(at), tuple(come), tuple(step))
+    ends = [*at[1:], len(plain)]
+    origin = [
+        o + i * s for a, b, o, s in zip(at, ends, come, step, strict=True) for i in range(b - a)
+    ]
     return _assemble(plain, origin, cuts, len(text))
 
 
-def _fold(text: str) -> tuple[list[str], list[int]]:
-    """Fold every character to ASCII; the second list gives the origin of each output character."""
-    chars: list[str] = []
-    origin: list[int] = []
+def _fold(text: str) -> tuple[str, list[int], list[int], list[int]]:
+    """Fold every character to ASCII; the lists are those of :class:`Normalised`."""
+    out: list[str] = []
+    at: list[int] = []
+    come: list[int] = []
+    step: list[int] = []
+    size = last = 0
+    moved = True  # the next character does not follow the last one in both texts
     latin = _mixed_script(text)
-    for i, c in enumerate(text):
-        if c.isascii():
-            if c in "\r\t\f\v`\x7f" or c < " ":
-                if c == "\r" and text[i + 1 : i + 2] == "\n":
-                    continue
-                c = "\n" if c in "\n\r\f\v" else ("\t" if c == "\t" else "'" if c == "`" else " ")
-            chars.append(c)
-            origin.append(i)
+    for m in _ODD.finditer(text):
+        i = m.start()
+        if i > last:
+            if moved:
+                at.append(size)
+                come.append(last)
+                step.append(1)
+                moved = False
+            out.append(text[last:i])
+            size += i - last
+        last = i + 1
+        c = m[0]
+        put = _ascii(c) if not c.isascii() else _control(c, text, i)
+        if put == "?L":
+            put = _LOOKALIKE[c] if i in latin else "`"
+        if not put:
+            moved = True
             continue
-        out = _ascii(c)
-        if out == "?L":
-            out = _LOOKALIKE[c] if i in latin else "`"
-        chars.extend(out)
-        origin.extend([i] * len(out))
-    return chars, origin
+        if moved:
+            at.append(size)
+            come.append(i)
+            step.append(1)
+        moved = len(put) > 1
+        if moved:  # several characters from one
+            at.append(size + 1)
+            come.append(i)
+            step.append(0)
+        out.append(put)
+        size += len(put)
+    if last < len(text):
+        if moved:
+            at.append(size)
+            come.append(last)
+            step.append(1)
+        out.append(text[last:])
+    return "".join(out), at, come, step
+
+
+def _control(c: str, text: str, i: int) -> str:
+    """Fold an ASCII character that is none to read."""
+    if c == "\r" and text[i + 1 : i + 2] == "\n":
+        return ""
+    return "\n" if c in "\r\f\v" else "'" if c == "`" else " "
 
 
 def _mixed_script(text: str) -> frozenset[int]:
@@ -190,9 +239,17 @@ def _disguises(text: str, evasions: Collection[str]) -> list[Cut]:
     cuts: list[Cut] = []
     taken = 0
     spans: list[tuple[int, int, str]] = []
-    spans += [(m.start(), m.end(), "spaced") for m in _SPACED.finditer(text)]
-    spans += [(m.start(), m.end(), "broken") for m in _BROKEN.finditer(text)]
-    spans += [(m.start(), m.end(), "leet") for m in _LEET.finditer(text)]
+    raw = text.encode("ascii")
+    if _MAY_BE_SPACED.search(raw):
+        spans += [(m.start(), m.end(), "spaced") for m in _SPACED.finditer(text)]
+    if _MAY_BE_BROKEN.search(raw):
+        spans += [(m.start(), m.end(), "broken") for m in _BROKEN.finditer(text)]
+    if _MAY_BE_LEET.search(raw):
+        spans += [
+            (m.start(), m.end(), "leet")
+            for m in _LEET.finditer(text)
+            if not m[0].rstrip("!*|+").isalpha()  # a word as it is
+        ]
     for start, end, how in sorted(spans, key=lambda s: (s[0], -s[1])):
         if start < taken:
             continue
@@ -235,7 +292,7 @@ def _unleet(word: str, evasions: Collection[str]) -> str | None:
         for c in low
     )
     first = set(_LEET_CHAR.get(low[0], low[0]))
-    for candidate in sorted(evasions):
+    for candidate in _in_order(frozenset(evasions)):
         if (
             len(candidate) == len(low)
             and candidate[0] in first
@@ -245,6 +302,11 @@ def _unleet(word: str, evasions: Collection[str]) -> str | None:
                 p.upper() if w.isupper() else p for p, w in zip(candidate, word, strict=False)
             )
     return None
+
+
+@lru_cache(maxsize=8)
+def _in_order(evasions: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(evasions))
 
 
 def _assemble(plain: str, origin: list[int], cuts: list[Cut], size: int) -> Normalised:

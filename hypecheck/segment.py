@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import re2
 from sentencex import get_sentence_boundaries
+from sentencex import segment as cut
 
 from hypecheck.types import Sentence
 
@@ -23,12 +25,20 @@ _MISSED = re.compile(
     r"(?:[ap]\.m\.|\betc\.|\bapprox\.|^No\.|[.!?][\"')\]]+|[.!?]\^+)"
     r" +(?=[\"'(\[]?[A-Z][a-z']*\b)"
 )
-_ENDS = re.compile(r"[.!?][\"')\]]* +\Z")
+# Without a hit of this in a block, _MISSED has none in its sentences.
+_MAY_BE_MISSED = re2.compile(rb"[ap]\.m\. |etc\. |approx\. |No\. |[.!?][\"')\]^]+ ")
 _BROKEN_ABBREVIATION = re.compile(
     r"\b(?:Dr|Drs|Mr|Mrs|Ms|Prof|St|vs|No|Nos|approx|e\.g|i\.e|Inc|Ph\.D|Fig|cf|est|Sr|Jr|Mt|Ave|Rd"
     r"|^[QA]|Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)\.\s*\Z",
     re.I,
 )
+# The last letters of these, and the longest of them: most sentences end in another word.
+_SHORT = re.compile(
+    r"(?:drs?|mrs?|ms|prof|st|vs|nos?|approx|g|e|inc|d|fig|cf|est|sr|jr|mt|ave|rd|q|a|mon|tues?|wed"
+    r"|thu(?:rs?)?|fri|sat|sun)\Z",
+    re.I,
+)
+_LONGEST_SHORT = 6
 
 
 def segment(text: str) -> tuple[Sentence, ...]:
@@ -99,23 +109,52 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         start = bullet.end()
     chunk = text[start:end]
     if len(chunk) < 4 or not _may_split(chunk):
-        bounds = [(0, len(chunk))]
-    else:
-        bounds = [(b["start_index"], b["end_index"]) for b in get_sentence_boundaries("en", chunk)]
+        yield from _trim(text, start, end)
+        return
     merged: list[tuple[int, int]] = []
-    for a, b in bounds:
-        if merged and _BROKEN_ABBREVIATION.search(
-            chunk, max(merged[-1][0], merged[-1][1] - 12), merged[-1][1]
+    for a, b in _bounds(chunk):
+        if (
+            merged
+            and _may_be_short(chunk[merged[-1][0] : merged[-1][1]])
+            and _BROKEN_ABBREVIATION.search(
+                chunk, max(merged[-1][0], merged[-1][1] - 12), merged[-1][1]
+            )
         ):
             merged[-1] = (merged[-1][0], b)
         else:
             merged.append((a, b))
+    missed = _MAY_BE_MISSED.search(chunk.encode("utf-8", "surrogatepass")) is not None
     for a, b in merged:
         last = a
-        for m in _MISSED.finditer(chunk[a:b]):
-            yield from _trim(text, start + last, start + a + m.end())
-            last = a + m.end()
+        if missed:
+            for m in _MISSED.finditer(chunk[a:b]):
+                yield from _trim(text, start + last, start + a + m.end())
+                last = a + m.end()
         yield from _trim(text, start + last, start + b)
+
+
+def _bounds(chunk: str) -> list[tuple[int, int]]:
+    """Give where sentencex cuts a block."""
+    out: list[tuple[int, int]] = []
+    at = 0
+    for piece in cut("en", chunk):
+        out.append((at, at + len(piece)))
+        at += len(piece)
+    if at != len(chunk):  # it left something out: ask for the places themselves
+        found = get_sentence_boundaries("en", chunk)
+        out = [(b["start_index"], b["end_index"]) for b in found]
+    return out
+
+
+def _may_be_short(sentence: str) -> bool:
+    """Tell whether a sentence may end in an abbreviation: a quick look at its last word."""
+    body = sentence.rstrip()
+    if body[-1:] != ".":
+        return False
+    i = end = len(body) - 1
+    while i > 0 and end - i <= _LONGEST_SHORT and body[i - 1].isalpha():
+        i -= 1
+    return _SHORT.match(body, i, end) is not None
 
 
 def _may_split(chunk: str) -> bool:
@@ -124,10 +163,9 @@ def _may_split(chunk: str) -> bool:
 
 
 def _trim(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    while start < end and text[start] in " \t\n":
-        start += 1
-    while end > start and text[end - 1] in " \t\n":
-        end -= 1
+    piece = text[start:end].rstrip(" \t\n")
+    end = start + len(piece)
+    start = end - len(piece.lstrip(" \t\n"))
     while end - start > _MAX_SENTENCE:
         cut = text.rfind(" ", start + _MAX_SENTENCE // 2, start + _MAX_SENTENCE)
         cut = start + _MAX_SENTENCE if cut < 0 else cut

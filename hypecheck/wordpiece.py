@@ -31,7 +31,7 @@ class WordPieces:
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         self.vocabulary = vocabulary
-        self._unknown = vocabulary.index(UNKNOWN)
+        self.unknown = vocabulary.index(UNKNOWN)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -40,7 +40,7 @@ class WordPieces:
     def cut(self, sentences: Sequence[str]) -> list[Pieces]:
         """Cut normalised sentences, each at most :data:`LONGEST` pieces."""
         return [
-            Pieces(e.ids[:LONGEST] or [self._unknown], e.offsets[:LONGEST] or [(0, 0)])
+            Pieces(e.ids[:LONGEST] or [self.unknown], e.offsets[:LONGEST] or [(0, 0)])
             for e in self._tokenizer.encode_batch(list(sentences))
         ]
 

@@ -384,7 +384,8 @@ class StubModel:
                     p[category], k[kind] = value, value
             categories.append(p)
             by_kind.append(k)
-        return Scored(categories, by_kind, dict.fromkeys(CATEGORIES, 0.25), {})
+        rows = [[*c.values(), *k.values()] for c, k in zip(categories, by_kind, strict=True)]
+        return Scored(rows, dict.fromkeys(CATEGORIES, 0.25), {})
 
 
 def stubbed(monkeypatch: pytest.MonkeyPatch, table: Mapping[str, tuple[str, float]]) -> StubModel:

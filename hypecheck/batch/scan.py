@@ -7,6 +7,7 @@ interrupted.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -282,6 +283,8 @@ def _start(plan: Plan) -> None:
     global _CHECKER
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     _CHECKER = plan.checker(threads=1)
+    # The rules and the model stay as they are: the collector need not look through them again.
+    gc.freeze()
 
 
 def _work(items: Sequence[Item], first: int, path: Path) -> None:

@@ -1,0 +1,1278 @@
+/* The compiled core: what the fast tier does with every sentence, and a filter of literals.
+ *
+ * Plain C without Python's headers, called by hypecheck/native.py through ctypes; every function has
+ * a twin in Python that gives the same results (tests/test_native.py). Text is the ASCII text of
+ * normalise.py. A handle is used by one thread at a time.
+ *
+ * A row of weights is as wide as LABELS, filled up to ROW floats. Sums run in the order of the
+ * Python twin where that has one; what a sentence gets depends on its document alone, never on the
+ * batch that it came in or on what was read before.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROW 24
+#define LONGEST_WORD 60 /* characters of a word that is cut into pieces; longer ones are unknown */
+#define LONGEST 96      /* pieces of a sentence that are read */
+#define SUM_SCALE 3.0f
+#define TAPS_MAX 9
+
+/* GCC on x86-64 Linux compiles the hot loops for several processors and picks at run time. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#define CLONES __attribute__((target_clones("avx512f", "fma", "default")))
+#else
+#define CLONES
+#endif
+
+static uint64_t mix(uint64_t h) {
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93ull;
+    h ^= h >> 32;
+    return h;
+}
+
+static uint64_t hash_bytes(const char *s, size_t n) {
+    uint64_t h = 0xcbf29ce484222325ull ^ n;
+    for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)s[i]) * 0x100000001b3ull;
+    h = mix(h);
+    return h ? h : 1;
+}
+
+static uint64_t hash_pair(uint64_t a, uint64_t b) {
+    uint64_t h = mix(a * 0x9e3779b97f4a7c15ull + b + 0x632be59bd9b4e019ull);
+    return h ? h : 1;
+}
+
+static int is_digit(char c) { return c >= '0' && c <= '9'; }
+static int is_lower(char c) { return c >= 'a' && c <= 'z'; }
+static int is_upper(char c) { return c >= 'A' && c <= 'Z'; }
+static char lower(char c) { return is_upper(c) ? (char)(c + 32) : c; }
+static int is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 28 && c <= 31); }
+
+static size_t power_of_two(size_t n) {
+    size_t p = 64;
+    while (p < n) p *= 2;
+    return p;
+}
+
+/* ---- growing arrays and a set of hashes that is emptied by a new stamp ---- */
+
+static int grow(void **data, size_t *room, size_t wanted, size_t width) {
+    if (wanted <= *room) return 1;
+    size_t next = wanted + wanted / 2 + 64;
+    void *more = realloc(*data, next * width);
+    if (!more) return 0;
+    *data = more;
+    *room = next;
+    return 1;
+}
+
+typedef struct {
+    uint64_t *key;
+    uint32_t *stamp;
+    uint32_t now;
+    size_t size;
+} Seen;
+
+static int seen_reset(Seen *s, size_t expected) {
+    size_t size = power_of_two(expected * 2);
+    if (size > s->size) {
+        free(s->key);
+        free(s->stamp);
+        s->key = malloc(size * sizeof *s->key);
+        s->stamp = calloc(size, sizeof *s->stamp);
+        s->now = 0;
+        s->size = s->key && s->stamp ? size : 0;
+        if (!s->size) return 0;
+    }
+    if (++s->now == 0) {
+        memset(s->stamp, 0, s->size * sizeof *s->stamp);
+        s->now = 1;
+    }
+    return 1;
+}
+
+/* Say whether `key` is new, and remember it. */
+static int seen_add(Seen *s, uint64_t key) {
+    size_t i = key & (s->size - 1);
+    while (s->stamp[i] == s->now) {
+        if (s->key[i] == key) return 0;
+        i = (i + 1) & (s->size - 1);
+    }
+    s->stamp[i] = s->now;
+    s->key[i] = key;
+    return 1;
+}
+
+/* ---- the model ---- */
+
+enum { WORDS, BEFORE, AFTER, DOCUMENT, GROUPS };
+
+typedef struct {
+    uint64_t hash; /* 0: empty */
+    int32_t row[GROUPS];
+} Gram;
+
+typedef struct {
+    uint64_t key;
+    int32_t row;
+} Chars;
+
+typedef struct {
+    uint64_t hash;
+    int32_t size;
+    float sum[ROW];
+} Word; /* the character n-grams of one word, summed */
+
+typedef struct {
+    uint64_t hash;
+    int32_t id; /* place in the vocabulary */
+    int32_t at; /* of its text in `pieces_text` */
+    int32_t size;
+} Piece;
+
+/* Rows of the signals that every sentence has, in the order in which native.py gives them. */
+enum {
+    S_LENGTH = 0, S_STOP = 9, S_CAPITALS = 14, S_TITLE, S_NUMBER, S_SYMBOL, S_QUOTE,
+    S_PLACE = 19, S_SELLING = 22, S_REPORTING = 28, S_DOCUMENT = 34, S_ELSEWHERE = 40, S_END = 43
+};
+
+typedef struct {
+    /* given, owned by the caller */
+    const float *weights; /* (n_rows, ROW) */
+    int32_t n_rows;
+    const int8_t *embedding;      /* (n_pieces, width) */
+    const float *embedding_scale; /* (n_pieces,) */
+    const int8_t *kernel;         /* (taps, width, filters) */
+    const float *kernel_scale;    /* (filters,) */
+    const float *kernel_bias;     /* (filters,) */
+    int32_t n_pieces, width, taps, filters, n_context, n_hidden, unknown, keep;
+    /* own */
+    float bias[ROW];
+    double scales[6]; /* words, chars, before, after, document, signals */
+    int32_t signal[S_END];
+    uint64_t selling[32], reporting[32];
+    int32_t n_selling, n_reporting;
+    Gram *grams;
+    size_t grams_size;
+    Chars *chars;
+    size_t chars_size;
+    Word *word_cache;
+    size_t word_cache_size, word_cache_used;
+    char *pieces_text;
+    Piece *pieces;
+    size_t pieces_size;
+    float *around; /* panels of 16 columns: (2 * filters, 2 * n_context) for before | after */
+    float *mean;   /* (2 * filters, n_context) */
+    float *context_bias;
+    float *hidden_pooled, *hidden_context, *hidden_bias;
+    float *out, *out_bias;
+    float **table;    /* by piece: (taps, filters), or NULL until it is first met */
+    int32_t *kept_of; /* slots behind the ones that are kept for good */
+    int32_t used, next_spare;
+    float **slabs;
+    int32_t n_slabs;
+    float *spare;
+    /* scratch */
+    char *buffer;
+    size_t buffer_room;
+    struct Token { uint64_t hash; int32_t at, size, again; } *tokens;
+    size_t tokens_room;
+    int32_t *first_token; /* per sentence of the document, and the end */
+    size_t first_token_room;
+    int32_t *rows; /* entries of distinct 1- and 2-grams, then 3-grams, by sentence */
+    size_t rows_room;
+    int32_t *row_bounds; /* per sentence: first, end of 1-2-grams, end */
+    size_t row_bounds_room;
+    Seen seen;
+    int32_t *ids;
+    size_t ids_room;
+    float *pooled, *products, *context, *hidden;
+    size_t pooled_room, products_room, context_room, hidden_room;
+} Model;
+
+#define SLAB 256   /* rows of the table that are allocated together */
+#define SPARE 1024 /* rows for pieces met after the table is full, used in turn */
+#define WORD_CACHE 65536
+
+static void grams_put(Model *m, uint64_t hash, int group, int32_t row) {
+    size_t i = hash & (m->grams_size - 1);
+    while (m->grams[i].hash && m->grams[i].hash != hash) i = (i + 1) & (m->grams_size - 1);
+    if (!m->grams[i].hash) {
+        m->grams[i].hash = hash;
+        for (int g = 0; g < GROUPS; g++) m->grams[i].row[g] = -1;
+    }
+    m->grams[i].row[group] = row;
+}
+
+static int32_t grams_find(const Model *m, uint64_t hash) {
+    size_t i = hash & (m->grams_size - 1);
+    while (m->grams[i].hash) {
+        if (m->grams[i].hash == hash) return (int32_t)i;
+        i = (i + 1) & (m->grams_size - 1);
+    }
+    return -1;
+}
+
+static uint64_t chars_key(const char *s, size_t n) {
+    uint64_t key = n;
+    for (size_t i = 0; i < n; i++) key = key << 8 | (unsigned char)s[i];
+    return key;
+}
+
+static size_t chars_slot(const Model *m, uint64_t key) {
+    size_t i = mix(key) & (m->chars_size - 1);
+    while (m->chars[i].key && m->chars[i].key != key) i = (i + 1) & (m->chars_size - 1);
+    return i;
+}
+
+static int read_vocabulary(Model *m, const char *text, size_t size) {
+    m->grams_size = power_of_two((size_t)m->n_rows * 2);
+    m->grams = calloc(m->grams_size, sizeof *m->grams);
+    m->chars_size = m->grams_size;
+    m->chars = calloc(m->chars_size, sizeof *m->chars);
+    if (!m->grams || !m->chars) return 0;
+    const char *end = text + size;
+    int32_t row = 0;
+    for (const char *p = text; p < end; row++) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        if (!stop) stop = end;
+        const char *s = p + 1;
+        size_t n = stop > s ? (size_t)(stop - s) : 0;
+        int group = *p == 'w' ? WORDS : *p == '<' ? BEFORE : *p == '>' ? AFTER
+                  : *p == 'd' ? DOCUMENT : -1;
+        if (group >= 0) {
+            uint64_t hash = 0;
+            const char *q = s;
+            for (;;) {
+                const char *gap = memchr(q, ' ', (size_t)(stop - q));
+                const char *to = gap ? gap : stop;
+                uint64_t h = hash_bytes(q, (size_t)(to - q));
+                hash = hash ? hash_pair(hash, h) : h;
+                if (!gap) break;
+                q = gap + 1;
+            }
+            grams_put(m, hash, group, row);
+        } else if (*p == 'c' && n <= 7) {
+            uint64_t key = chars_key(s, n);
+            size_t i = chars_slot(m, key);
+            m->chars[i].key = key;
+            m->chars[i].row = row;
+        }
+        p = stop + 1;
+    }
+    return row == m->n_rows;
+}
+
+static size_t piece_slot(const Model *m, uint64_t hash, const char *s, int32_t n, int tail) {
+    size_t i = hash & (m->pieces_size - 1);
+    for (; m->pieces[i].hash; i = (i + 1) & (m->pieces_size - 1)) {
+        const Piece *p = &m->pieces[i];
+        if (p->hash == hash && p->size == n && (p->at & 1) == tail
+            && !memcmp(m->pieces_text + (p->at >> 1), s, (size_t)n))
+            break;
+    }
+    return i;
+}
+
+static uint64_t piece_hash(uint64_t prefix, int tail) {
+    uint64_t h = mix(prefix + (tail ? 0x51ed270b7a3ull : 0));
+    return h ? h : 1;
+}
+
+static uint64_t add_byte(uint64_t h, char c) { return (h ^ (unsigned char)c) * 0x100000001b3ull; }
+
+static int read_pieces(Model *m, const char *text, size_t size) {
+    m->pieces_text = malloc(size + 1);
+    m->pieces_size = power_of_two((size_t)m->n_pieces * 3);
+    m->pieces = calloc(m->pieces_size, sizeof *m->pieces);
+    if (!m->pieces_text || !m->pieces) return 0;
+    memcpy(m->pieces_text, text, size);
+    m->pieces_text[size] = '\n';
+    int32_t id = 0;
+    for (size_t p = 0; p <= size; id++) {
+        char *stop = memchr(m->pieces_text + p, '\n', size + 1 - p);
+        size_t end = (size_t)(stop - m->pieces_text);
+        int tail = end - p > 2 && m->pieces_text[p] == '#' && m->pieces_text[p + 1] == '#';
+        size_t at = p + (tail ? 2 : 0);
+        uint64_t h = 0;
+        for (size_t i = at; i < end; i++) h = add_byte(h, m->pieces_text[i]);
+        h = piece_hash(h, tail);
+        size_t i = piece_slot(m, h, m->pieces_text + at, (int32_t)(end - at), tail);
+        if (!m->pieces[i].hash) {
+            Piece piece = {h, id, (int32_t)(at << 1 | (size_t)tail), (int32_t)(end - at)};
+            m->pieces[i] = piece;
+        }
+        p = end + 1;
+    }
+    return id == m->n_pieces;
+}
+
+/* Copy columns [from, from + n) of (rows, stride) as panels of 16 columns, rows scaled. */
+static void pack(float *to, const int8_t *w, const float *scale, int rows, int stride, int from,
+                 int n, int panel) {
+    for (int c = 0; c < n; c++)
+        for (int k = 0; k < rows; k++)
+            to[((size_t)((panel * 16 + c) / 16) * rows + k) * 16 + (panel * 16 + c) % 16] =
+                (float)w[(size_t)k * stride + from + c] * scale[k];
+}
+
+static float *floats(size_t n) {
+    void *p = NULL;
+    if (posix_memalign(&p, 64, (n ? n : 1) * sizeof(float))) return NULL;
+    memset(p, 0, n * sizeof(float));
+    return p;
+}
+
+static int up16(int n) { return (n + 15) / 16 * 16; }
+
+void hype_free(Model *m) {
+    if (!m) return;
+    free(m->grams); free(m->chars); free(m->word_cache); free(m->pieces_text); free(m->pieces);
+    free(m->around); free(m->mean); free(m->context_bias); free(m->hidden_pooled);
+    free(m->hidden_context); free(m->hidden_bias); free(m->out); free(m->out_bias);
+    if (m->slabs) for (int32_t i = 0; i < m->n_slabs; i++) free(m->slabs[i]);
+    free(m->slabs); free(m->table); free(m->kept_of); free(m->spare);
+    free(m->buffer); free(m->tokens); free(m->first_token); free(m->rows); free(m->row_bounds);
+    free(m->seen.key); free(m->seen.stamp); free(m->ids);
+    free(m->pooled); free(m->products); free(m->context); free(m->hidden);
+    free(m);
+}
+
+static int32_t hash_list(uint64_t *out, const char *words) {
+    int32_t n = 0;
+    for (const char *p = words; *p && n < 32;) {
+        size_t size = strcspn(p, " ");
+        out[n++] = hash_bytes(p, size);
+        p += size + (p[size] == ' ');
+    }
+    return n;
+}
+
+/* The linear part. `scales`: of words, chars, before, after, document, signals. */
+Model *hype_new(const char *vocabulary, int64_t vocabulary_size, const float *weights,
+                int32_t n_rows, const float *bias, const double *scales, const int32_t *signal,
+                const char *selling, const char *reporting) {
+    Model *m = calloc(1, sizeof *m);
+    if (!m) return NULL;
+    m->weights = weights;
+    m->n_rows = n_rows;
+    memcpy(m->bias, bias, ROW * sizeof(float));
+    memcpy(m->scales, scales, sizeof m->scales);
+    memcpy(m->signal, signal, sizeof m->signal);
+    m->n_selling = hash_list(m->selling, selling);
+    m->n_reporting = hash_list(m->reporting, reporting);
+    m->word_cache_size = WORD_CACHE * 2;
+    m->word_cache = calloc(m->word_cache_size, sizeof *m->word_cache);
+    if (!m->word_cache || !read_vocabulary(m, vocabulary, (size_t)vocabulary_size)) {
+        hype_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+/* The convolution; `keep`: how many pieces may hold their products for good. */
+int hype_conv(Model *m, const char *pieces, int64_t pieces_size, int32_t n_pieces, int32_t unknown,
+              const int8_t *embedding, const float *embedding_scale, int32_t width,
+              const int8_t *kernel, const float *kernel_scale, const float *kernel_bias,
+              int32_t taps, int32_t filters, const int8_t *context, const float *context_scale,
+              int32_t n_context, const int8_t *hidden, const float *hidden_scale,
+              int32_t n_hidden, const int8_t *out, const float *out_scale, int32_t n_out,
+              int32_t keep) {
+    if (taps > TAPS_MAX || taps % 2 == 0 || n_out > 32) return 0;
+    m->n_pieces = n_pieces; m->unknown = unknown;
+    m->embedding = embedding; m->embedding_scale = embedding_scale; m->width = width;
+    m->kernel = kernel; m->kernel_scale = kernel_scale; m->kernel_bias = kernel_bias;
+    m->taps = taps; m->filters = filters; m->n_context = n_context; m->n_hidden = n_hidden;
+    m->keep = keep < n_pieces ? keep : n_pieces;
+    int f = 2 * filters, c = up16(n_context), h = up16(n_hidden);
+    m->around = floats((size_t)f * 2 * c);
+    m->mean = floats((size_t)f * c);
+    m->context_bias = floats((size_t)c);
+    m->hidden_pooled = floats((size_t)f * h);
+    m->hidden_context = floats((size_t)c * h);
+    m->hidden_bias = floats((size_t)h);
+    m->out = floats((size_t)h * 32);
+    m->out_bias = floats(32);
+    m->table = calloc((size_t)n_pieces, sizeof *m->table);
+    m->n_slabs = (m->keep + SLAB - 1) / SLAB;
+    m->slabs = calloc((size_t)m->n_slabs + 1, sizeof *m->slabs);
+    m->kept_of = malloc(SPARE * sizeof *m->kept_of);
+    if (!m->around || !m->mean || !m->context_bias || !m->hidden_pooled || !m->hidden_context
+        || !m->hidden_bias || !m->out || !m->out_bias || !m->table || !m->slabs || !m->kept_of)
+        return 0;
+    for (int i = 0; i < SPARE; i++) m->kept_of[i] = -1;
+    pack(m->around, context, context_scale, f, n_context, 0, n_context, 0);
+    pack(m->around, context + (size_t)f * n_context, context_scale + f, f, n_context, 0, n_context,
+         c / 16);
+    pack(m->mean, context + (size_t)2 * f * n_context, context_scale + 2 * f, f, n_context, 0,
+         n_context, 0);
+    pack(m->hidden_pooled, hidden, hidden_scale, f, n_hidden, 0, n_hidden, 0);
+    /* Its rows are padded to c: pack row by row into panels of c rows. */
+    for (int k = 0; k < n_context; k++)
+        for (int j = 0; j < n_hidden; j++)
+            m->hidden_context[((size_t)(j / 16) * c + k) * 16 + j % 16] =
+                (float)hidden[(size_t)(f + k) * n_hidden + j] * hidden_scale[f + k];
+    for (int k = 0; k < n_hidden; k++)
+        for (int j = 0; j < n_out; j++)
+            m->out[((size_t)(j / 16) * h + k) * 16 + j % 16] =
+                (float)out[(size_t)k * n_out + j] * out_scale[k];
+    for (int j = 0; j < n_context; j++)
+        m->context_bias[j] = (float)context[(size_t)3 * f * n_context + j] * context_scale[3 * f];
+    for (int j = 0; j < n_hidden; j++)
+        m->hidden_bias[j] =
+            (float)hidden[(size_t)(f + n_context) * n_hidden + j] * hidden_scale[f + n_context];
+    for (int j = 0; j < n_out; j++)
+        m->out_bias[j] = (float)out[(size_t)n_hidden * n_out + j] * out_scale[n_hidden];
+    return read_pieces(m, pieces, (size_t)pieces_size);
+}
+
+/* ---- the linear part ---- */
+
+static int is_tone(char c) {
+    return c == '%' || c == '$' || c == '!' || c == '?' || c == '^' || c == '*' || c == ':'
+           || c == '"';
+}
+
+/* Append the tokens of `s` (features.tokenize) to the document's; give how many. */
+static int32_t tokenize(Model *m, const char *s, int64_t n, size_t *filled, int32_t count) {
+    if (!grow((void **)&m->buffer, &m->buffer_room, *filled + (size_t)n, 1)) return -1;
+    if (!grow((void **)&m->tokens, &m->tokens_room, (size_t)count + (size_t)n, sizeof *m->tokens))
+        return -1;
+    char *b = m->buffer + *filled;
+    size_t size = 0;
+    for (int64_t i = 0; i < n; i++) {
+        char c = lower(s[i]);
+        if (is_digit(c)) {
+            while (i + 1 < n && is_digit(s[i + 1])) i++;
+            c = '0';
+        }
+        b[size++] = c;
+    }
+    for (size_t i = 0; i < size;) {
+        char c = b[i];
+        size_t j = i + 1;
+        if (is_lower(c) || c == '0') {
+            while (j < size && (is_lower(b[j]) || b[j] == '0' || b[j] == '\'')) j++;
+        } else if (!is_tone(c)) {
+            i = j;
+            continue;
+        }
+        struct Token t = {hash_bytes(b + i, j - i), (int32_t)(*filled + i), (int32_t)(j - i), 0};
+        m->tokens[count++] = t;
+        i = j;
+    }
+    *filled += size;
+    return count;
+}
+
+CLONES static void add_rows(float *restrict total, const float *weights, const int32_t *rows,
+                            int64_t n) {
+    float sum[ROW] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        if (rows[i] < 0) continue;
+        const float *w = weights + (size_t)rows[i] * ROW;
+        for (int k = 0; k < ROW; k++) sum[k] += w[k];
+    }
+    memcpy(total, sum, sizeof sum);
+}
+
+static void add_scaled(float *out, const float *sum, float scale) {
+    for (int k = 0; k < ROW; k++) out[k] += sum[k] * scale;
+}
+
+static float group_scale(double scale, int64_t n) { return (float)(scale / sqrt((double)(n ? n : 1))); }
+
+/* Sum the distinct character 2-5-grams of one word, its ends marked by spaces. */
+static int word_row(Model *m, const char *s, int32_t n, Word *out) {
+    char small[128];
+    char *padded = n + 2 <= 128 ? small : malloc((size_t)n + 2);
+    if (!padded || !seen_reset(&m->seen, (size_t)(n + 2) * 4)) return 0;
+    padded[0] = padded[n + 1] = ' ';
+    memcpy(padded + 1, s, (size_t)n);
+    memset(out->sum, 0, sizeof out->sum);
+    out->size = 0;
+    for (int g = 2; g <= 5; g++)
+        for (int i = 0; i + g <= n + 2; i++) {
+            uint64_t key = chars_key(padded + i, (size_t)g);
+            if (!seen_add(&m->seen, mix(key))) continue;
+            out->size++;
+            const Chars *c = &m->chars[chars_slot(m, key)];
+            if (!c->key) continue;
+            const float *w = m->weights + (size_t)c->row * ROW;
+            for (int k = 0; k < ROW; k++) out->sum[k] += w[k];
+        }
+    if (padded != small) free(padded);
+    return 1;
+}
+
+static const Word *word_of(Model *m, const struct Token *t, Word *own) {
+    if (t->size > 32) return word_row(m, m->buffer + t->at, t->size, own) ? own : NULL;
+    size_t i = t->hash & (m->word_cache_size - 1);
+    while (m->word_cache[i].hash) {
+        if (m->word_cache[i].hash == t->hash) return &m->word_cache[i];
+        i = (i + 1) & (m->word_cache_size - 1);
+    }
+    if (!word_row(m, m->buffer + t->at, t->size, own)) return NULL;
+    if (m->word_cache_used >= WORD_CACHE) {
+        memset(m->word_cache, 0, m->word_cache_size * sizeof *m->word_cache);
+        m->word_cache_used = 0;
+        i = t->hash & (m->word_cache_size - 1);
+    }
+    m->word_cache_used++;
+    m->word_cache[i] = *own;
+    m->word_cache[i].hash = t->hash;
+    return &m->word_cache[i];
+}
+
+/* Find the distinct n-grams of one sentence; rows hold entries of `grams`, -1 for unknown ones. */
+static int64_t gram_rows(Model *m, struct Token *t, int32_t n, int64_t at, int64_t *short_end) {
+    if (!grow((void **)&m->rows, &m->rows_room, (size_t)at + 3 * (size_t)n, sizeof *m->rows)
+        || !seen_reset(&m->seen, 3 * (size_t)n))
+        return -1;
+    for (int32_t i = 0; i < n; i++) {
+        t[i].again = !seen_add(&m->seen, t[i].hash);
+        if (!t[i].again) m->rows[at++] = grams_find(m, t[i].hash);
+    }
+    for (int32_t i = 0; i + 1 < n; i++) {
+        uint64_t h = hash_pair(t[i].hash, t[i + 1].hash);
+        if (seen_add(&m->seen, h)) m->rows[at++] = grams_find(m, h);
+    }
+    *short_end = at;
+    for (int32_t i = 0; i + 2 < n; i++) {
+        uint64_t h = hash_pair(hash_pair(t[i].hash, t[i + 1].hash), t[i + 2].hash);
+        if (seen_add(&m->seen, h)) m->rows[at++] = grams_find(m, h);
+    }
+    return at;
+}
+
+CLONES static void add_group(float *restrict out, const Model *m, const int32_t *entries,
+                             int64_t n, int group) {
+    float sum[ROW] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        if (entries[i] < 0) continue;
+        int32_t row = m->grams[entries[i]].row[group];
+        if (row < 0) continue;
+        const float *w = m->weights + (size_t)row * ROW;
+        for (int k = 0; k < ROW; k++) sum[k] += w[k];
+    }
+    memcpy(out, sum, sizeof sum);
+}
+
+static int holds(const uint64_t *list, int32_t n, uint64_t hash) {
+    for (int32_t i = 0; i < n; i++)
+        if (list[i] == hash) return 1;
+    return 0;
+}
+
+/* The signals of features._shape, in its order. */
+static int shape(const Model *m, const char *s, int64_t n, int32_t tokens, int32_t *rows) {
+    const int32_t *signal = m->signal;
+    int count = 0;
+    int length = tokens / 4 < 8 ? tokens / 4 : 8;
+    char last = n ? s[n - 1] : 0;
+    rows[count++] = signal[S_LENGTH + length];
+    rows[count++] = signal[S_STOP + (last == '.' ? 0 : last == '!' ? 1 : last == '?' ? 2
+                                     : last == ':' ? 3 : 4)];
+    int64_t upper_letters = 0, lower_letters = 0;
+    int title = 1, cased = 0, digit = 0, symbol = 0, quote = 0;
+    for (int64_t i = 0; i < n; i++) {
+        char c = s[i];
+        if (is_upper(c)) {
+            upper_letters++;
+            if (cased) title = 0;
+            cased = 1;
+        } else if (is_lower(c)) {
+            lower_letters++;
+            if (!cased) title = 0;
+            cased = 1;
+        } else {
+            cased = 0;
+            digit |= is_digit(c);
+            symbol |= c == '^';
+            quote |= c == '"';
+        }
+    }
+    if (upper_letters + lower_letters > 3 && !lower_letters)
+        rows[count++] = signal[S_CAPITALS];
+    else if (tokens > 2 && title && upper_letters)
+        rows[count++] = signal[S_TITLE];
+    if (digit) rows[count++] = signal[S_NUMBER];
+    if (symbol) rows[count++] = signal[S_SYMBOL];
+    if (quote) rows[count++] = signal[S_QUOTE];
+    return count;
+}
+
+static int score_linear(Model *m, const char *text, const int64_t *start, const int64_t *end,
+                        int32_t n, const int32_t *hit_first, const int32_t *hit_rows, int32_t live,
+                        float *out, int labels) {
+    size_t filled = 0;
+    int32_t count = 0;
+    if (!grow((void **)&m->first_token, &m->first_token_room, (size_t)n + 1,
+              sizeof *m->first_token)
+        || !grow((void **)&m->row_bounds, &m->row_bounds_room, 2 * (size_t)n + 1,
+                 sizeof *m->row_bounds))
+        return 0;
+    for (int32_t i = 0; i < n; i++) {
+        m->first_token[i] = count;
+        count = tokenize(m, text + start[i], end[i] - start[i], &filled, count);
+        if (count < 0) return 0;
+    }
+    m->first_token[n] = count;
+
+    /* The document's words, and its voice. */
+    float shared[ROW], sum[ROW];
+    int64_t at = 0, selling = 0, reporting = 0;
+    if (!grow((void **)&m->rows, &m->rows_room, (size_t)count, sizeof *m->rows)
+        || !seen_reset(&m->seen, (size_t)count))
+        return 0;
+    for (int32_t i = 0; i < count; i++) {
+        uint64_t h = m->tokens[i].hash;
+        selling += holds(m->selling, m->n_selling, h);
+        reporting += holds(m->reporting, m->n_reporting, h);
+        if (seen_add(&m->seen, h)) m->rows[at++] = grams_find(m, h);
+    }
+    add_group(sum, m, m->rows, at, DOCUMENT);
+    memcpy(shared, m->bias, sizeof shared);
+    add_scaled(shared, sum, group_scale(m->scales[4], at));
+    double total = count ? (double)count : 1.0;
+    int sells = (int)((double)selling / total * 50), reports = (int)((double)reporting / total * 100);
+    int32_t voice[6];
+    int n_voice = 0;
+    voice[n_voice++] = m->signal[S_SELLING + (sells < 5 ? sells : 5)];
+    voice[n_voice++] = m->signal[S_REPORTING + (reports < 5 ? reports : 5)];
+    voice[n_voice++] = m->signal[S_DOCUMENT + (n < 15 ? n : 15) / 3];
+    for (int c = 0; c < 3; c++)
+        if (live >> c & 1) voice[n_voice++] = m->signal[S_ELSEWHERE + c];
+
+    at = 0;
+    for (int32_t i = 0; i < n; i++) {
+        int64_t short_end;
+        m->row_bounds[2 * i] = (int32_t)at;
+        at = gram_rows(m, m->tokens + m->first_token[i], m->first_token[i + 1] - m->first_token[i],
+                       at, &short_end);
+        if (at < 0) return 0;
+        m->row_bounds[2 * i + 1] = (int32_t)short_end;
+    }
+    m->row_bounds[2 * n] = (int32_t)at;
+    int32_t first = grams_find(m, hash_bytes("<start>", 7));
+    int32_t last = grams_find(m, hash_bytes("<end>", 5));
+    for (int32_t i = 0; i < n; i++) {
+        const int32_t *b = m->row_bounds + 2 * i;
+        float row[ROW];
+        memcpy(row, shared, sizeof row);
+        add_group(sum, m, m->rows + b[0], b[2] - b[0], WORDS);
+        add_scaled(row, sum, group_scale(m->scales[0], b[2] - b[0]));
+        const int32_t *from = i ? m->rows + b[-2] : &first;
+        int64_t size = i ? b[-1] - b[-2] : 1;
+        add_group(sum, m, from, size, BEFORE);
+        add_scaled(row, sum, group_scale(m->scales[2], size));
+        from = i + 1 < n ? m->rows + b[2] : &last;
+        size = i + 1 < n ? b[3] - b[2] : 1;
+        add_group(sum, m, from, size, AFTER);
+        add_scaled(row, sum, group_scale(m->scales[3], size));
+
+        int32_t signals[64];
+        int32_t tokens = m->first_token[i + 1] - m->first_token[i];
+        int count_shape = shape(m, text + start[i], end[i] - start[i], tokens, signals);
+        signals[count_shape++] = m->signal[S_PLACE + (i == 0 ? 0 : i == n - 1 ? 1 : 2)];
+        for (int k = 0; k < n_voice; k++) signals[count_shape++] = voice[k];
+        int32_t hits = hit_first[i + 1] - hit_first[i];
+        float rest[ROW];
+        memset(sum, 0, sizeof sum);
+        for (int32_t k = 0; k < hits; k++) {
+            int32_t r = hit_rows[hit_first[i] + k];
+            if (r >= 0)
+                for (int j = 0; j < ROW; j++) sum[j] += m->weights[(size_t)r * ROW + j];
+        }
+        if (hits) {
+            for (int k = 0; k < count_shape; k++)
+                if (signals[k] >= 0)
+                    for (int j = 0; j < ROW; j++)
+                        sum[j] += m->weights[(size_t)signals[k] * ROW + j];
+        } else {
+            add_rows(rest, m->weights, signals, count_shape);
+            memcpy(sum, rest, sizeof sum);
+        }
+        add_scaled(row, sum, group_scale(m->scales[5], hits + count_shape));
+
+        memset(sum, 0, sizeof sum);
+        int64_t chars = 0;
+        for (int32_t k = m->first_token[i]; k < m->first_token[i + 1]; k++) {
+            const struct Token *t = &m->tokens[k];
+            if (t->again) continue;
+            Word own;
+            const Word *w = word_of(m, t, &own);
+            if (!w) return 0;
+            chars += w->size;
+            for (int j = 0; j < ROW; j++) sum[j] += w->sum[j];
+        }
+        add_scaled(row, sum, group_scale(m->scales[1], chars));
+        memcpy(out + (size_t)i * labels, row, (size_t)labels * sizeof(float));
+    }
+    return 1;
+}
+
+/* ---- word pieces ---- */
+
+static int is_punctuation(char c) {
+    return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96)
+           || (c >= 123 && c <= 126);
+}
+
+/* Cut one word, longest piece first; give how many pieces, one for an unknown word. */
+static int cut_word(const Model *m, const char *word, int n, int32_t *out) {
+    int count = 0;
+    if (n > LONGEST_WORD) {
+        out[0] = m->unknown;
+        return 1;
+    }
+    for (int at = 0; at < n;) {
+        uint64_t prefix[LONGEST_WORD + 1];
+        prefix[0] = 0;
+        for (int i = at; i < n; i++) prefix[i - at + 1] = add_byte(prefix[i - at], word[i]);
+        int size = n - at;
+        for (; size > 0; size--) {
+            uint64_t h = piece_hash(prefix[size], at > 0);
+            const Piece *p = &m->pieces[piece_slot(m, h, word + at, size, at > 0)];
+            if (p->hash) {
+                out[count++] = p->id;
+                break;
+            }
+        }
+        if (!size) {
+            out[0] = m->unknown;
+            return 1;
+        }
+        at += size;
+    }
+    return count;
+}
+
+/* Cut a sentence into at most LONGEST pieces; `out` has room for LONGEST + LONGEST_WORD. */
+static int cut_sentence(const Model *m, const char *s, int64_t n, int32_t *out) {
+    int count = 0;
+    char word[LONGEST_WORD];
+    for (int64_t i = 0; i < n && count < LONGEST;) {
+        if (is_space(s[i])) {
+            i++;
+            continue;
+        }
+        int64_t j = i + 1;
+        if (!is_punctuation(s[i]))
+            while (j < n && !is_space(s[j]) && !is_punctuation(s[j])) j++;
+        int size = j - i > LONGEST_WORD ? LONGEST_WORD + 1 : (int)(j - i);
+        if (size <= LONGEST_WORD)
+            for (int k = 0; k < size; k++) word[k] = lower(s[i + k]);
+        count += cut_word(m, word, size, out + count);
+        i = j;
+    }
+    if (!count) out[count++] = m->unknown;
+    return count < LONGEST ? count : LONGEST;
+}
+
+/* Give the pieces of one sentence: for the tests. */
+int32_t hype_cut(const Model *m, const char *s, int64_t n, int32_t *out) {
+    int32_t ids[LONGEST + LONGEST_WORD];
+    int count = cut_sentence(m, s, n, ids);
+    memcpy(out, ids, (size_t)count * sizeof *ids);
+    return count;
+}
+
+/* ---- the convolution ---- */
+
+/* Multiply one piece's embedding with the kernel. Both are whole numbers, and their sums stay
+ * below 2^24: the result is exact in any order. */
+CLONES static void products(float *restrict to, const int8_t *e, float scale, const int8_t *kernel,
+                            int taps, int width, int filters) {
+    for (int k = 0; k < taps; k++, to += filters) {
+        for (int f = 0; f < filters; f++) to[f] = 0;
+        for (int w = 0; w < width; w++) {
+            const int8_t *row = kernel + ((size_t)k * width + w) * filters;
+            float x = (float)e[w];
+            for (int f = 0; f < filters; f++) to[f] += x * (float)row[f];
+        }
+        for (int f = 0; f < filters; f++) to[f] *= scale;
+    }
+}
+
+/* Give a piece's products; made when first met, kept as long as there is room. */
+static const float *piece_products(Model *m, int32_t id) {
+    if (m->table[id]) return m->table[id];
+    size_t size = (size_t)m->taps * m->filters;
+    float *to;
+    if (m->used < m->keep) {
+        int32_t slab = m->used / SLAB;
+        if (!m->slabs[slab] && !(m->slabs[slab] = floats(SLAB * size))) return NULL;
+        to = m->slabs[slab] + (size_t)(m->used++ % SLAB) * size;
+    } else {
+        if (!m->spare && !(m->spare = floats(SPARE * size))) return NULL;
+        int32_t slot = m->next_spare;
+        m->next_spare = (slot + 1) % SPARE;
+        if (m->kept_of[slot] >= 0) m->table[m->kept_of[slot]] = NULL;
+        m->kept_of[slot] = id;
+        to = m->spare + (size_t)slot * size;
+    }
+    products(to, m->embedding + (size_t)id * m->width, m->embedding_scale[id], m->kernel, m->taps,
+             m->width, m->filters);
+    return m->table[id] = to;
+}
+
+#define BLOCK 64 /* filters at a time: what is summed up stays in registers */
+
+/* Maximum and sum over a sentence of its pieces' filters, ReLU before both. `rows` has taps / 2
+ * rows of zeros at either end. */
+CLONES static void pool(float *restrict top, float *restrict sums, const float *const *rows, int n,
+                        int taps, int filters, const float *restrict scale,
+                        const float *restrict bias) {
+    for (int from = 0; from < filters; from += BLOCK) {
+        int size = filters - from < BLOCK ? filters - from : BLOCK;
+        float most[BLOCK] = {0}, sum[BLOCK] = {0};
+        for (int t = 0; t < n; t++) {
+            float y[BLOCK];
+            if (taps == 5 && size == BLOCK) {
+                const float *a = rows[t] + from, *b = rows[t + 1] + filters + from;
+                const float *c = rows[t + 2] + 2 * filters + from;
+                const float *d = rows[t + 3] + 3 * filters + from;
+                const float *e = rows[t + 4] + 4 * filters + from;
+                for (int f = 0; f < BLOCK; f++) y[f] = a[f] + b[f] + c[f] + d[f] + e[f];
+                for (int f = 0; f < BLOCK; f++) {
+                    float v = y[f] * scale[from + f] + bias[from + f];
+                    v = v > 0 ? v : 0;
+                    most[f] = v > most[f] ? v : most[f];
+                    sum[f] += v;
+                }
+                continue;
+            }
+            for (int f = 0; f < size; f++) y[f] = rows[t][from + f];
+            for (int k = 1; k < taps; k++)
+                for (int f = 0; f < size; f++) y[f] += rows[t + k][k * filters + from + f];
+            for (int f = 0; f < size; f++) {
+                float v = y[f] * scale[from + f] + bias[from + f];
+                v = v > 0 ? v : 0;
+                most[f] = v > most[f] ? v : most[f];
+                sum[f] += v;
+            }
+        }
+        float share = 1.0f / (SUM_SCALE * sqrtf((float)n));
+        for (int f = 0; f < size; f++) {
+            top[from + f] = most[f];
+            sums[from + f] = sum[f] * share;
+        }
+    }
+}
+
+typedef float Vector __attribute__((vector_size(64), aligned(4)));
+
+/* out (n, 16 * panels, stride) = [out +] x (n, depth) @ w, w in panels of 16 columns. Six rows at a
+ * time; every number is summed over the depth in order, whatever its neighbours. */
+CLONES static void multiply(float *restrict out, int stride, const float *restrict x, int x_stride,
+                            int n, int depth, const float *restrict w, int panels, int add) {
+    for (int i = 0; i < n; i += 6) {
+        int rows = n - i < 6 ? n - i : 6;
+        const float *a[6];
+        for (int r = 0; r < 6; r++) a[r] = x + (size_t)(i + (r < rows ? r : 0)) * x_stride;
+        const float *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3], *a4 = a[4], *a5 = a[5];
+        for (int p = 0; p < panels; p++) {
+            const Vector *v = (const Vector *)(w + (size_t)p * depth * 16);
+            Vector s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0};
+            for (int k = 0; k < depth; k++) {
+                Vector b = v[k];
+                s0 += a0[k] * b;
+                s1 += a1[k] * b;
+                s2 += a2[k] * b;
+                s3 += a3[k] * b;
+                s4 += a4[k] * b;
+                s5 += a5[k] * b;
+            }
+            Vector *sums[6] = {&s0, &s1, &s2, &s3, &s4, &s5};
+            for (int r = 0; r < rows; r++) {
+                Vector *to = (Vector *)(out + (size_t)(i + r) * stride + p * 16);
+                *to = add ? *to + *sums[r] : *sums[r];
+            }
+        }
+    }
+}
+
+static void relu(float *x, const float *bias, int n) {
+    for (int j = 0; j < n; j++) {
+        float v = x[j] + bias[j];
+        x[j] = v > 0 ? v : 0;
+    }
+}
+
+#define AT_ONCE 96 /* sentences whose hidden layer is computed together: they stay in the cache */
+
+static int score_conv(Model *m, const char *text, const int64_t *start, const int64_t *end,
+                      const int32_t *doc_first, int32_t docs, float *out, int labels) {
+    int32_t n = doc_first[docs];
+    int filters = m->filters, f = 2 * filters, half = m->taps / 2;
+    int c = up16(m->n_context), h = up16(m->n_hidden);
+    size_t kernel = (size_t)m->taps * filters;
+    if (!grow((void **)&m->pooled, &m->pooled_room, (size_t)(n + docs) * f, sizeof(float))
+        || !grow((void **)&m->products, &m->products_room, (size_t)n * 2 * c, sizeof(float))
+        || !grow((void **)&m->context, &m->context_room, (size_t)(AT_ONCE + docs) * c,
+                 sizeof(float))
+        || !grow((void **)&m->hidden, &m->hidden_room, (size_t)AT_ONCE * (h + 32) + kernel,
+                 sizeof(float)))
+        return 0;
+    float *pooled = m->pooled, *means = pooled + (size_t)n * f;
+    float *zeros = m->hidden + (size_t)AT_ONCE * (h + 32);
+    memset(zeros, 0, kernel * sizeof(float));
+    for (int32_t i = 0; i < n; i++) {
+        int32_t ids[LONGEST + LONGEST_WORD];
+        const float *rows[LONGEST + TAPS_MAX];
+        int size = cut_sentence(m, text + start[i], end[i] - start[i], ids);
+        for (int k = 0; k < half; k++) rows[k] = rows[half + size + k] = zeros;
+        for (int k = 0; k < size; k++)
+            if (!(rows[half + k] = piece_products(m, ids[k]))) return 0;
+        pool(pooled + (size_t)i * f, pooled + (size_t)i * f + filters, rows, size, m->taps,
+             filters, m->kernel_scale, m->kernel_bias);
+    }
+    float *contexts = m->context, *shared = contexts + (size_t)AT_ONCE * c;
+    for (int32_t d = 0; d < docs; d++) {
+        float *mean = means + (size_t)d * f;
+        int32_t size = doc_first[d + 1] - doc_first[d];
+        memset(mean, 0, (size_t)f * sizeof(float));
+        for (int32_t i = doc_first[d]; i < doc_first[d + 1]; i++)
+            for (int k = 0; k < f; k++) mean[k] += pooled[(size_t)i * f + k];
+        for (int k = 0; k < f; k++) mean[k] /= (float)(size ? size : 1);
+    }
+    multiply(shared, c, means, f, docs, f, m->mean, c / 16, 0);
+    multiply(m->products, 2 * c, pooled, f, n, f, m->around, 2 * c / 16, 0);
+    for (int32_t from = 0, d = 0; from < n; from += AT_ONCE) {
+        int32_t size = n - from < AT_ONCE ? n - from : AT_ONCE;
+        for (int32_t i = from; i < from + size; i++) {
+            while (i >= doc_first[d + 1]) d++;
+            float *to = contexts + (size_t)(i - from) * c;
+            const float *before = i > doc_first[d] ? m->products + (size_t)(i - 1) * 2 * c : NULL;
+            const float *after =
+                i + 1 < doc_first[d + 1] ? m->products + (size_t)(i + 1) * 2 * c + c : NULL;
+            memcpy(to, shared + (size_t)d * c, (size_t)c * sizeof(float));
+            if (before) for (int k = 0; k < c; k++) to[k] += before[k];
+            if (after) for (int k = 0; k < c; k++) to[k] += after[k];
+            relu(to, m->context_bias, c);
+        }
+        float *hidden = m->hidden, *last = hidden + (size_t)AT_ONCE * h;
+        multiply(hidden, h, pooled + (size_t)from * f, f, size, f, m->hidden_pooled, h / 16, 0);
+        multiply(hidden, h, contexts, c, size, c, m->hidden_context, h / 16, 1);
+        for (int32_t i = 0; i < size; i++) relu(hidden + (size_t)i * h, m->hidden_bias, h);
+        multiply(last, 32, hidden, h, size, h, m->out, 2, 0);
+        for (int32_t i = 0; i < size; i++)
+            for (int k = 0; k < labels; k++)
+                out[(size_t)(from + i) * labels + k] = last[(size_t)i * 32 + k] + m->out_bias[k];
+    }
+    /* A giant document's scratch is given back. */
+    if (m->pooled_room > (size_t)4096 * f) {
+        free(m->pooled);
+        free(m->products);
+        m->pooled = m->products = NULL;
+        m->pooled_room = m->products_room = 0;
+    }
+    return 1;
+}
+
+/* Score documents: offsets of their sentences into `text`, the first sentence of each document and
+ * the end; rows of the rules' signals by sentence, -1 for unknown ones; a bit for each category
+ * with a live hit. Margins are (n_sentences, labels). Gives 0 where memory ran out. */
+int hype_score(Model *m, const char *text, const int64_t *start, const int64_t *end,
+               const int32_t *doc_first, int32_t docs, const int32_t *hit_first,
+               const int32_t *hit_rows, const int32_t *live, float *linear, float *conv,
+               int32_t labels) {
+    for (int32_t d = 0; d < docs; d++) {
+        int32_t i = doc_first[d];
+        if (doc_first[d + 1] > i
+            && !score_linear(m, text, start + i, end + i, doc_first[d + 1] - i, hit_first + i,
+                             hit_rows, live[d], linear + (size_t)i * labels, labels))
+            return 0;
+    }
+    return !conv || !doc_first[docs]
+           || score_conv(m, text, start, end, doc_first, docs, conv, labels);
+}
+
+/* Give the weight towards one label of each white-space word of a sentence (Linear.attribute);
+ * `out` has room for one number a word. Gives the number of words, -1 where memory ran out. */
+int32_t hype_attribute(Model *m, const char *s, int64_t n, int32_t label, double *out) {
+    size_t filled = 0;
+    int32_t count = 0, words = 0;
+    if (!grow((void **)&m->first_token, &m->first_token_room, (size_t)n + 2,
+              sizeof *m->first_token))
+        return -1;
+    for (int64_t i = 0; i < n;) {
+        if (is_space(s[i])) {
+            i++;
+            continue;
+        }
+        int64_t j = i;
+        while (j < n && !is_space(s[j])) j++;
+        m->first_token[words++] = count;
+        count = tokenize(m, s + i, j - i, &filled, count);
+        if (count < 0) return -1;
+        i = j;
+    }
+    m->first_token[words] = count;
+    double *weight = calloc((size_t)count + 1, sizeof *weight);
+    if (!weight) return -1;
+    int64_t short_end, grams = gram_rows(m, m->tokens, count, 0, &short_end);
+    int64_t chars = 0;
+    for (int32_t i = 0; i < count; i++) {
+        Word own;
+        if (m->tokens[i].again) continue;
+        const Word *w = word_of(m, &m->tokens[i], &own);
+        if (!w) grams = -1;
+        else chars += w->size;
+    }
+    if (grams < 0) {
+        free(weight);
+        return -1;
+    }
+    double scale = m->scales[0] / sqrt((double)(grams ? grams : 1));
+    for (int g = 1; g <= 3; g++)
+        for (int32_t i = 0; i + g <= count; i++) {
+            uint64_t h = m->tokens[i].hash;
+            for (int k = 1; k < g; k++) h = hash_pair(h, m->tokens[i + k].hash);
+            int32_t entry = grams_find(m, h);
+            int32_t row = entry < 0 ? -1 : m->grams[entry].row[WORDS];
+            double w = row < 0 ? 0.0 : (double)m->weights[(size_t)row * ROW + label];
+            for (int k = 0; k < g; k++) weight[i + k] += w * scale / g;
+        }
+    double size = sqrt((double)(chars ? chars : 1));
+    for (int32_t i = 0; i < count; i++) {
+        Word own;
+        const Word *w = word_of(m, &m->tokens[i], &own);
+        if (w) weight[i] += (double)w->sum[label] * m->scales[1] / size;
+    }
+    for (int32_t k = 0; k < words; k++) {
+        out[k] = 0;
+        for (int32_t i = m->first_token[k]; i < m->first_token[k + 1]; i++) out[k] += weight[i];
+    }
+    free(weight);
+    return words;
+}
+
+/* ---- the filter of literals ---- */
+
+/* Literals are found by their first bytes, as many as DEPTH; a bit for each in a small table tells
+ * at most places at once that none begins there, another that none goes on. */
+#define DEPTH 8
+typedef struct {
+    uint64_t key;
+    int32_t first, end; /* of the literals that begin so */
+} Bucket;
+
+typedef struct {
+    const char *text;      /* literals, one behind the other, sorted */
+    const int32_t *at;     /* (n_literals + 1,) */
+    const uint8_t *edges;  /* bit 0: begins at the edge of a word, bit 1: ends at one */
+    const int32_t *clause_first, *clauses; /* by literal, the clauses that it fulfils */
+    const int32_t *alternative_first, *alternatives; /* by clause, what it may complete */
+    const int32_t *need_first, *needs; /* by alternative, all its clauses */
+    const int32_t *pattern;            /* by alternative, its pattern */
+    const uint8_t *whole;              /* by pattern: judged over the whole document */
+    int32_t n_literals, n_clauses, n_alternatives, n_patterns;
+    uint64_t ends[DEPTH][1024], goes_on[DEPTH][1024];
+    Bucket *buckets[DEPTH];
+    size_t sizes[DEPTH];
+    uint32_t *in_sentence, *in_document; /* by clause, when it was last fulfilled */
+    uint32_t *told;                      /* by pattern */
+    uint32_t now;
+    int32_t *waiting, *waiting_document; /* alternatives that may be complete */
+    int32_t *parent; /* by literal, the longest other one that it begins with, or -1 */
+} Filter;
+
+static uint32_t filter_hash(uint64_t key) {
+    return (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 48);
+}
+
+static uint64_t filter_key(const char *s, int n) {
+    uint64_t key = 0;
+    for (int i = 0; i < n; i++) key = key << 8 | (unsigned char)s[i];
+    return key;
+}
+
+void hype_filter_free(Filter *f) {
+    if (!f) return;
+    for (int k = 0; k < DEPTH; k++) free(f->buckets[k]);
+    free(f->in_sentence); free(f->in_document); free(f->told);
+    free(f->waiting); free(f->waiting_document); free(f->parent);
+    free(f);
+}
+
+Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edges,
+                        const int32_t *clause_first, const int32_t *clauses,
+                        const int32_t *alternative_first, const int32_t *alternatives,
+                        const int32_t *need_first, const int32_t *needs, const int32_t *pattern,
+                        const uint8_t *whole, int32_t n_literals, int32_t n_clauses,
+                        int32_t n_alternatives, int32_t n_patterns) {
+    Filter *f = calloc(1, sizeof *f);
+    if (!f) return NULL;
+    f->text = text; f->at = at; f->edges = edges;
+    f->clause_first = clause_first; f->clauses = clauses;
+    f->alternative_first = alternative_first; f->alternatives = alternatives;
+    f->need_first = need_first; f->needs = needs; f->pattern = pattern; f->whole = whole;
+    f->n_literals = n_literals; f->n_clauses = n_clauses;
+    f->n_alternatives = n_alternatives; f->n_patterns = n_patterns;
+    f->in_sentence = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
+    f->in_document = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
+    f->told = calloc((size_t)n_patterns + 1, sizeof(uint32_t));
+    f->waiting = malloc(((size_t)n_alternatives + 1) * sizeof(int32_t));
+    f->waiting_document = malloc(((size_t)n_alternatives + 1) * sizeof(int32_t));
+    f->parent = malloc(((size_t)n_literals + 1) * sizeof(int32_t));
+    int ok = f->in_sentence && f->in_document && f->told && f->waiting && f->waiting_document
+             && f->parent;
+    int32_t counts[DEPTH] = {0};
+    for (int32_t i = 0; i < n_literals; i++) {
+        int size = at[i + 1] - at[i];
+        counts[(size < DEPTH ? size : DEPTH) - 1]++;
+    }
+    for (int k = 0; ok && k < DEPTH; k++) {
+        f->sizes[k] = power_of_two((size_t)counts[k] * 2);
+        ok = (f->buckets[k] = calloc(f->sizes[k], sizeof(Bucket))) != NULL;
+    }
+    if (!ok) {
+        hype_filter_free(f);
+        return NULL;
+    }
+    for (int32_t i = 0; i < n_literals; i++) {
+        int size = at[i + 1] - at[i];
+        int k = (size < DEPTH ? size : DEPTH) - 1;
+        for (int j = 0; j < k; j++) {
+            uint32_t on = filter_hash(filter_key(text + at[i], j + 1));
+            f->goes_on[j][on >> 6] |= 1ull << (on & 63);
+        }
+        uint64_t key = filter_key(text + at[i], k + 1);
+        uint32_t h = filter_hash(key);
+        f->ends[k][h >> 6] |= 1ull << (h & 63);
+        size_t b = h & (f->sizes[k] - 1);
+        while (f->buckets[k][b].key && f->buckets[k][b].key != key) b = (b + 1) & (f->sizes[k] - 1);
+        Bucket *bucket = &f->buckets[k][b];
+        if (!bucket->key) {
+            bucket->key = key;
+            bucket->first = i;
+        }
+        bucket->end = i + 1; /* sorted by size up to DEPTH, then text: they lie together */
+        int32_t up = i > bucket->first ? i - 1 : -1;
+        while (up >= 0) {
+            int32_t n = at[up + 1] - at[up];
+            if (n <= size && !memcmp(text + at[up], text + at[i], (size_t)n)) break;
+            up = f->parent[up];
+        }
+        f->parent[i] = up;
+    }
+    return f;
+}
+
+/* Give the last literal of a bucket that is not greater than the text at `s`, or -1. All literals
+ * with which the text begins are among it and its parents. */
+static int32_t filter_last(const Filter *f, const Bucket *bucket, const char *s, int64_t n) {
+    int32_t low = bucket->first, high = bucket->end;
+    while (low < high) {
+        int32_t middle = low + (high - low) / 2;
+        int64_t size = f->at[middle + 1] - f->at[middle];
+        int order = memcmp(s, f->text + f->at[middle], (size_t)(size < n ? size : n));
+        if (order > 0 || (order == 0 && size <= n)) low = middle + 1;
+        else high = middle;
+    }
+    return low - 1 >= bucket->first ? low - 1 : -1;
+}
+
+typedef struct {
+    int32_t *out; /* pairs: sentence or -1, pattern */
+    int64_t room, count;
+} Pairs;
+
+static void tell(Pairs *p, int32_t sentence, int32_t pattern) {
+    if (p->count < p->room) {
+        p->out[2 * p->count] = sentence;
+        p->out[2 * p->count + 1] = pattern;
+    }
+    p->count++;
+}
+
+/* Report the patterns of which one alternative has all its clauses since `since`. */
+static void settle(Filter *f, const int32_t *waiting, int32_t n, const uint32_t *stamp,
+                   uint32_t since, int32_t sentence, Pairs *out) {
+    for (int32_t w = 0; w < n; w++) {
+        int32_t a = waiting[w], p = f->pattern[a];
+        if (f->told[p] == since) continue;
+        int32_t k = f->need_first[a], end = f->need_first[a + 1];
+        while (k < end && stamp[f->needs[k]] == since) k++;
+        if (k < end) continue;
+        f->told[p] = since;
+        tell(out, sentence, p);
+    }
+}
+
+static int in_word(char c) { return is_digit(c) || is_lower(c) || c == '_'; }
+
+/* Find where patterns may match: pairs of a sentence (-1: somewhere in the document) and a pattern,
+ * document by document. `low` is the text in lower case. Gives how many pairs there are; those that
+ * find no room in `out` are not written. `doc_end`: where each document's pairs end. */
+int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const int32_t *doc_first,
+                    int32_t docs, const int64_t *start, const int64_t *end, int32_t *out,
+                    int64_t room, int64_t *doc_end) {
+    Pairs pairs = {out, room, 0};
+    for (int32_t d = 0; d < docs; d++) {
+        int64_t from = text_first[d], to = text_first[d + 1];
+        int32_t s = doc_first[d], last = doc_first[d + 1], n_waiting = 0, n_document = 0;
+        if (f->now > 0xfffffff0u - (uint32_t)(last - s) - 2) {
+            memset(f->in_sentence, 0, (size_t)f->n_clauses * sizeof(uint32_t));
+            memset(f->in_document, 0, (size_t)f->n_clauses * sizeof(uint32_t));
+            memset(f->told, 0, (size_t)f->n_patterns * sizeof(uint32_t));
+            f->now = 0;
+        }
+        uint32_t document = ++f->now, sentence = ++f->now;
+        for (int64_t i = from; i < to; i++) {
+            while (s < last && i >= end[s]) {
+                settle(f, f->waiting, n_waiting, f->in_sentence, sentence, s, &pairs);
+                n_waiting = 0;
+                sentence = ++f->now;
+                s++;
+            }
+            uint64_t key = 0;
+            for (int k = 0, on = 1; on && k < DEPTH && i + k < to; k++) {
+                key = key << 8 | (unsigned char)low[i + k];
+                uint32_t h = filter_hash(key);
+                on = f->goes_on[k][h >> 6] >> (h & 63) & 1;
+                if (!(f->ends[k][h >> 6] >> (h & 63) & 1)) continue;
+                size_t b = h & (f->sizes[k] - 1);
+                while (f->buckets[k][b].key && f->buckets[k][b].key != key)
+                    b = (b + 1) & (f->sizes[k] - 1);
+                const Bucket *bucket = &f->buckets[k][b];
+                if (!bucket->key) continue;
+                for (int32_t x = filter_last(f, bucket, low + i, to - i); x >= 0; x = f->parent[x]) {
+                    int32_t size = f->at[x + 1] - f->at[x];
+                    if (size > to - i || memcmp(low + i, f->text + f->at[x], (size_t)size)) continue;
+                    if ((f->edges[x] & 1) && i > from && in_word(low[i - 1])) continue;
+                    if ((f->edges[x] & 2) && i + size < to && in_word(low[i + size])) continue;
+                    int inside = s < last && i >= start[s] && i + size <= end[s];
+                    for (int32_t c = f->clause_first[x]; c < f->clause_first[x + 1]; c++) {
+                        int32_t clause = f->clauses[c];
+                        int new_document = f->in_document[clause] != document;
+                        int new_sentence = inside && f->in_sentence[clause] != sentence;
+                        if (new_document) f->in_document[clause] = document;
+                        if (new_sentence) f->in_sentence[clause] = sentence;
+                        if (!new_document && !new_sentence) continue;
+                        for (int32_t a = f->alternative_first[clause];
+                             a < f->alternative_first[clause + 1]; a++) {
+                            int32_t alternative = f->alternatives[a];
+                            if (f->whole[f->pattern[alternative]]) {
+                                if (new_document) f->waiting_document[n_document++] = alternative;
+                            } else if (new_sentence) {
+                                f->waiting[n_waiting++] = alternative;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if (s < last)
+            settle(f, f->waiting, n_waiting, f->in_sentence, sentence, s, &pairs);
+        f->now++;
+        settle(f, f->waiting_document, n_document, f->in_document, document, -1, &pairs);
+        doc_end[d] = pairs.count;
+    }
+    return pairs.count;
+}

@@ -1,0 +1,284 @@
+"""What a text must hold for an RE2 pattern to match in it: words in lower case, found in one pass.
+
+A pattern becomes alternatives, an alternative clauses, a clause literals: where the pattern
+matches, the match holds at least one literal of every clause of at least one alternative. The
+reading is careful: what it does not know makes a pattern unreadable, and that is always tried.
+A literal that begins or ends with :data:`EDGE` stands at the edge of a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+Clause = frozenset[str]
+EDGE = "\b"
+_PRODUCT = 48  # literals that joining two parts of a pattern may give
+_RANKS = 3  # clauses that alternatives give together
+_UNION = 4000  # literals of one clause
+_TOKEN = re.compile(r"\\.|\[(?:\\.|\[:\^?\w+:\]|[^\]\\])(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|[()]", re.S)
+_RUN = re.compile(r"[A-Za-z0-9 ',/&-]+(?![*+?{])")
+_GROUP = re.compile(r"\(\?(?:P?<[A-Za-z_]\w*>|[imsU-]*:)")
+_FLAGS = re.compile(r"\(\?[imsU-]+\)")
+_REPEAT = re.compile(r"(?:[*+?]|\{(\d+)(?:(,)(\d*))?\})\??")
+_CLASSES = {"d": "0123456789"}
+_EMPTY = frozenset([""])
+_TELLING = frozenset('%$!?*^"&+=')  # characters that say something alone
+
+
+class UnreadableError(Exception):
+    """A pattern that this module does not understand; RE2 may well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is known of a part of a pattern.
+
+    ``exact``: one of these, in lower case, ends every match; None where they are too many to
+    list. ``whole``: it is all of the match. ``clauses``: what every match holds besides.
+    ``empty``: it may match nothing. ``plain``: if it matches something, that begins with a letter,
+    a digit or ``$``.
+    """
+
+    exact: frozenset[str] | None
+    clauses: tuple[Clause, ...] = ()
+    empty: bool = False
+    plain: bool = False
+    whole: bool = True
+
+
+_NOTHING = Part(_EMPTY, (), True, True)
+_EDGE = Part(frozenset([EDGE]), (), True, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a text must hold for a pattern to match."""
+
+    alternatives: tuple[tuple[Clause, ...], ...]  # one without clauses is always open
+    plain: bool  # every match begins with a letter, a digit or "$"
+
+
+class Reader:
+    """Reads patterns; groups that several share are read once."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, Part] = {}
+
+    def read(self, pattern: str) -> Needs:
+        """Give what ``pattern`` needs.
+
+        Raises:
+            UnreadableError: it holds something unknown here.
+        """
+        parts = list(_Pattern(pattern, self._groups).alternatives())
+        plain = all(p.plain and not p.empty for p in parts)
+        return Needs(tuple(_all_clauses(p) for p in parts), plain)
+
+
+class _Pattern:
+    """One pattern being read."""
+
+    def __init__(self, text: str, groups: dict[str, Part]) -> None:
+        self._text = text
+        self._groups = groups
+        self._close: dict[int, int] = {}
+        self._class: dict[int, int] = {}
+        is_open: list[int] = []
+        for m in _TOKEN.finditer(text):
+            token = m[0]
+            if token == "(":
+                is_open.append(m.start())
+            elif token == ")":
+                if not is_open:
+                    raise UnreadableError(text)
+                self._close[is_open.pop()] = m.start()
+            elif token[0] == "[":
+                self._class[m.start()] = m.end()
+        if is_open:
+            raise UnreadableError(text)
+
+    def alternatives(self) -> Iterator[Part]:
+        """Give the alternatives of the whole pattern."""
+        yield from self._alternatives(0, len(self._text))
+
+    def _alternatives(self, at: int, end: int) -> Iterator[Part]:
+        part = _NOTHING
+        while at < end:
+            if self._text[at] == "|":
+                yield part
+                part = _NOTHING
+                at += 1
+                continue
+            if run := _RUN.match(self._text, at, end):
+                part = _joined(part, _literal(run[0]))
+                at = run.end()
+                continue
+            atom, at = self._atom(at)
+            m = _REPEAT.match(self._text, at, end)
+            if m:
+                atom = _repeated(atom, m)
+                at = m.end()
+                if _REPEAT.match(self._text, at, end):
+                    raise UnreadableError(self._text)
+            part = _joined(part, atom)
+        yield part
+
+    def _atom(self, at: int) -> tuple[Part, int]:
+        c = self._text[at]
+        if c == "(":
+            return self._group(at)
+        if c == "[":
+            end = self._class.get(at)
+            if end is None:
+                raise UnreadableError(self._text)
+            return _one_of(self._text[at + 1 : end - 1]), end
+        if c == "\\":
+            return _escape(self._text[at + 1 : at + 2]), at + 2
+        if c in "^$":
+            return _NOTHING, at + 1
+        if c == ".":
+            return Part(None), at + 1
+        if c in ")*+?{" or not c.isascii():
+            raise UnreadableError(self._text)
+        return _literal(c), at + 1
+
+    def _group(self, at: int) -> tuple[Part, int]:
+        end = self._close[at]
+        key = self._text[at:end]
+        known = self._groups.get(key)
+        if known is None:
+            m = _GROUP.match(self._text, at)
+            if m is None and key.startswith("(?"):
+                if not _FLAGS.match(key + ")"):
+                    raise UnreadableError(self._text)
+                known = _NOTHING
+            else:
+                known = _union(list(self._alternatives(m.end() if m else at + 1, end)))
+            self._groups[key] = known
+        return known, end + 1
+
+
+def _literal(text: str) -> Part:
+    return Part(frozenset([text.lower()]), (), False, text[0].isalnum() or text[0] == "$")
+
+
+def _escape(c: str) -> Part:
+    if c == "b":
+        return _EDGE
+    if c in ("B", "A", "z"):
+        return _NOTHING
+    if c in ("d", "w"):
+        return Part(None, plain=c == "d")  # \w holds the underscore
+    if c in ("D", "W", "s", "S"):
+        return Part(None)
+    if c in ("n", "t"):
+        return Part(frozenset(["\n" if c == "n" else "\t"]))
+    if not c or c.isalnum() or not c.isascii():
+        raise UnreadableError(c)
+    return _literal(c)
+
+
+def _one_of(body: str) -> Part:
+    """Read the inside of a class: its characters if they are few."""
+    if body.startswith("^") or "[:" in body or not body.isascii():
+        return Part(None)
+    chars: set[str] = set()
+    i = 0
+    while i < len(body):
+        c = body[i]
+        if c == "\\":
+            c = body[i + 1]
+            i += 1
+            if c in "dws":
+                chars |= set("0123456789" if c == "d" else "_" if c == "w" else " \n")
+                if c == "w":
+                    return Part(None)
+                i += 1
+                continue
+            if c.isalnum():
+                return Part(None)
+        if body[i + 1 : i + 2] == "-" and i + 2 < len(body):
+            last = body[i + 2]
+            if last == "\\" or last < c:
+                return Part(None)
+            chars |= {chr(k).lower() for k in range(ord(c), ord(last) + 1)}
+            i += 3
+            continue
+        chars.add(c.lower())
+        i += 1
+    plain = all(c.isalnum() or c == "$" for c in chars)
+    return Part(frozenset(chars) if len(chars) <= 4 else None, (), False, plain)
+
+
+def _repeated(part: Part, m: re.Match[str]) -> Part:
+    low = 1 if m[0][0] == "+" else int(m[1]) if m[1] else 0
+    once = m[0].startswith("?") or (m[1] in ("0", "1") and (m[2] is None or m[3] == "1"))
+    if low == 0:
+        if once and part.exact is not None and part.whole:
+            return Part(part.exact | _EMPTY, (), True, part.plain)
+        return Part(None, (), True, part.plain)
+    if once:
+        return part
+    return Part(None, _all_clauses(part), part.empty, part.plain)
+
+
+def _joined(a: Part, b: Part) -> Part:
+    empty = a.empty and b.empty
+    plain = a.plain and (not a.empty or b.plain)
+    if (
+        a.exact is not None
+        and b.exact is not None
+        and b.whole
+        and len(a.exact) * len(b.exact) <= _PRODUCT
+    ):
+        exact = frozenset(x + y for x in a.exact for y in b.exact)
+        return Part(exact, a.clauses, empty, plain, a.whole)
+    return Part(b.exact, _all_clauses(a) + b.clauses, empty, plain, False)
+
+
+def _union(parts: list[Part]) -> Part:
+    if len(parts) == 1:
+        return parts[0]
+    empty = any(p.empty for p in parts)
+    plain = all(p.plain for p in parts)
+    if all(p.exact is not None and p.whole for p in parts):
+        exact = frozenset(x for p in parts for x in p.exact or ())
+        if len(exact) <= _UNION:
+            return Part(exact, (), empty, plain)
+    # Whichever part matches, its best clause holds, and its second best: so do their unions.
+    ranked = [sorted(_all_clauses(p), key=_worth, reverse=True) for p in parts]
+    clauses: dict[Clause, None] = {}
+    if all(ranked):
+        for j in range(min(max(map(len, ranked)), _RANKS)):
+            joined = frozenset().union(*(r[min(j, len(r) - 1)] for r in ranked))
+            if len(joined) <= _UNION:
+                clauses[joined] = None
+    return Part(None, tuple(clauses), empty, plain, False)
+
+
+def _all_clauses(part: Part) -> tuple[Clause, ...]:
+    return part.clauses if part.exact is None else part.clauses + _clause(part.exact)
+
+
+def _clause(exact: frozenset[str]) -> tuple[Clause, ...]:
+    """Give the clause of what can be matched; none where it tells little."""
+    literals = set()
+    for x in exact:
+        body = x.strip(EDGE)
+        if not body or (len(body) == 1 and body not in _TELLING):
+            return ()
+        if EDGE in body:  # at a change between word and gap it says nothing new
+            body = body.replace(EDGE, "")
+        first, last = x[0] == EDGE and _is_word(body[0]), x[-1] == EDGE and _is_word(body[-1])
+        literals.add(EDGE * first + body + EDGE * last)
+    return (frozenset(literals),) if literals else ()
+
+
+def _is_word(c: str) -> bool:
+    return c.isalnum() or c == "_"
+
+
+def _worth(clause: Clause) -> tuple[int, int]:
+    return min(len(x.strip(EDGE)) for x in clause), -len(clause)

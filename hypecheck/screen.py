@@ -1,0 +1,241 @@
+"""Which patterns may match in which sentence: one pass over many texts, compiled.
+
+A pattern is sought only where the text holds what :mod:`hypecheck.literals` says that it needs.
+Without the compiled core there is no screen; RE2's own filter, text by text, does in its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import os
+import sys
+import threading
+from array import array
+from collections.abc import Sequence
+from ctypes import c_int32, c_int64, c_uint8
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from hypecheck import literals
+from hypecheck.literals import EDGE
+from hypecheck.types import Sentence
+
+Tables: TypeAlias = "dict[str, array[int]]"
+
+WHOLE = -1  # in place of a sentence: anywhere in the text
+_DEPTH = 8  # DEPTH of core.c
+_LISTS = ("clause_first", "clauses", "alternative_first", "alternatives", "need_first", "needs")
+
+
+class Screen:
+    """Finds where patterns may match.
+
+    Args:
+        lib: the compiled library.
+        patterns: RE2, each one or several alternatives.
+        whole: by pattern, whether its matches may reach beyond one sentence.
+
+    Attributes:
+        always: the patterns that are not screened, and may match anywhere.
+
+    Raises:
+        MemoryError: there is no room for the literals.
+    """
+
+    def __init__(
+        self, lib: ctypes.CDLL, patterns: Sequence[Sequence[str]], whole: Sequence[bool]
+    ) -> None:
+        self._lib = lib
+        self._lock = threading.Lock()
+        tables = _tables(patterns, whole)
+        self.always: list[int] = tables["always"].tolist()
+        text = tables["text"].tobytes()
+        self._kept = (tables, text)  # the library points into them
+        self._handle = lib.hype_filter_new(
+            text,
+            _at(tables["at"]),
+            _at(tables["edges"]),
+            *(_at(tables[name]) for name in _LISTS),
+            _at(tables["pattern"]),
+            _at(tables["judged"]),
+            len(tables["at"]) - 1,
+            len(tables["alternative_first"]) - 1,
+            len(tables["pattern"]),
+            len(patterns),
+        )
+        if not self._handle:
+            raise MemoryError("the compiled core cannot hold the literals of the patterns")
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._lib.hype_filter_free(self._handle)
+
+    def find(
+        self, texts: Sequence[str], sentences: Sequence[Sequence[Sentence]]
+    ) -> list[list[tuple[int, int]]]:
+        """Give for each text pairs (sentence or :data:`WHOLE`, pattern).
+
+        Args:
+            texts: normalised texts.
+            sentences: of each its sentences.
+        """
+        starts, ends = array("q"), array("q")
+        first, edges = array("q", [0]), array("i", [0])
+        base = 0
+        for text, inside in zip(texts, sentences, strict=True):
+            starts.extend([base + s.start for s in inside])
+            ends.extend([base + s.end for s in inside])
+            base += len(text)
+            first.append(base)
+            edges.append(len(starts))
+        low = "".join(texts).lower().encode("ascii")
+        last = array("q", bytes(8 * len(texts)))
+        room = 64 + 24 * len(starts)
+        while True:
+            out = (c_int32 * (2 * room))()
+            with self._lock:
+                n = self._lib.hype_filter(
+                    self._handle,
+                    low,
+                    _at(first),
+                    _at(edges),
+                    len(texts),
+                    _at(starts),
+                    _at(ends),
+                    out,
+                    room,
+                    _at(last),
+                )
+            if n <= room:
+                break
+            room = n
+        flat = out[: 2 * n]
+        found: list[list[tuple[int, int]]] = []
+        a = 0
+        for base, b in zip(edges, last, strict=False):
+            pairs = zip(flat[2 * a : 2 * b : 2], flat[2 * a + 1 : 2 * b : 2], strict=True)
+            found.append([(s - base if s >= 0 else WHOLE, p) for s, p in pairs])
+            a = b
+        return found
+
+
+def _at(values: array[int]) -> Any:
+    """Give a pointer to an array's items."""
+    kind: Any = {"i": c_int32, "q": c_int64, "B": c_uint8}[values.typecode]
+    if not values:
+        return (kind * 1)()
+    return (kind * len(values)).from_buffer(values)
+
+
+def _place(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Path:
+    """Give where the tables are kept between runs: reading 340 patterns takes a while."""
+    digest = hashlib.sha256()
+    for file in (literals.__file__, __file__):  # what makes the tables
+        digest.update(Path(file).read_bytes())
+    digest.update(json.dumps([list(patterns), list(whole)]).encode())
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "hypecheck" / f"screen-{digest.hexdigest()[:32]}"
+
+
+def _tables(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
+    """Give the tables of a screen, from the cache or made and put there."""
+    place: Path | None = None
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: no home
+        place = _place(patterns, whole)
+        with contextlib.suppress(ValueError):
+            return _load(place.read_bytes())
+    tables = _make(patterns, whole)
+    if place is not None:
+        with contextlib.suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            beside = place.with_name(f"{place.name}.{os.getpid()}")
+            beside.write_bytes(_dump(tables))
+            beside.replace(place)
+    return tables
+
+
+def _dump(tables: Tables) -> bytes:
+    """Write tables: a line of JSON that names them, their items, a digest of both."""
+    head = {name: (t.typecode, len(t)) for name, t in tables.items()}
+    body = json.dumps([sys.byteorder, head]).encode() + b"\n"
+    body += b"".join(t.tobytes() for t in tables.values())
+    return body + hashlib.sha256(body).digest()
+
+
+def _load(raw: bytes) -> Tables:
+    """Read what :func:`_dump` wrote.
+
+    Raises:
+        ValueError: it is damaged, or another machine's.
+    """
+    body, digest = raw[:-32], raw[-32:]
+    if hashlib.sha256(body).digest() != digest:
+        raise ValueError("damaged")
+    head, _, items = body.partition(b"\n")
+    order, names = json.loads(head)
+    if order != sys.byteorder:
+        raise ValueError("of another machine")
+    out: Tables = {}
+    at = 0
+    for name, (code, size) in names.items():
+        out[name] = array(code)
+        end = at + size * out[name].itemsize
+        out[name].frombytes(items[at:end])
+        at = end
+    return out
+
+
+def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
+    """Read the patterns, and number literals, clauses and alternatives for the library."""
+    reader = literals.Reader()
+    always: list[int] = []
+    clauses: dict[literals.Clause, int] = {}
+    fulfils: dict[str, list[int]] = {}
+    needs: list[list[int]] = []
+    pattern: list[int] = []
+    judged: list[bool] = []
+    for p, alternatives in enumerate(patterns):
+        try:
+            read = [reader.read(a) for a in alternatives]
+        except literals.UnreadableError:
+            read = []
+        judged.append(whole[p] or not all(r.plain for r in read))
+        found = [a for r in read for a in r.alternatives]
+        if not found or not all(found):
+            always.append(p)
+            continue
+        for alternative in found:
+            for clause in alternative:
+                if clause not in clauses:
+                    clauses[clause] = len(clauses)
+                    for literal in clause:
+                        fulfils.setdefault(literal, []).append(clauses[clause])
+            # What is rarest comes first: it alone makes the others be looked at.
+            rare = sorted(alternative, key=lambda c: (-min(map(len, c)), len(c)))
+            needs.append([clauses[c] for c in rare])
+            pattern.append(p)
+    bodies = {x: x.strip(EDGE).encode() for x in fulfils}
+    order = sorted(fulfils, key=lambda x: (min(len(bodies[x]), _DEPTH), bodies[x], x))
+    triggers: list[list[int]] = [[] for _ in clauses]
+    for a, wanted in enumerate(needs):
+        triggers[wanted[0]].append(a)
+
+    def lists(name: str, values: Sequence[Sequence[int]]) -> Tables:
+        first = array("i", [0, *accumulate(map(len, values))])
+        return {f"{name}_first": first, f"{name}s": array("i", [y for x in values for y in x])}
+
+    return {
+        "text": array("B", b"".join(bodies[x] for x in order)),
+        "at": array("i", [0, *accumulate(len(bodies[x]) for x in order)]),
+        "edges": array("B", [(x[0] == EDGE) + 2 * (x[-1] == EDGE) for x in order]),
+        **lists("clause", [fulfils[x] for x in order]),
+        **lists("alternative", triggers),
+        **lists("need", needs),
+        "pattern": array("i", pattern),
+        "judged": array("B", judged),
+        "always": array("i", always),
+    }
