@@ -1,6 +1,6 @@
 """Texts a second through HypeCheck and through its neighbours: the same texts, one core, one run.
 
-    pip install textstat negspacy proselint presidio-analyzer medspacy   # what is missing is left out
+    pip install textstat negspacy proselint presidio-analyzer medspacy  # missing: left out
     npm install write-good alex
     python benchmarks/peers.py [--rounds 5] [--node FOLDER] [--plot FILE.svg]
 

@@ -60,7 +60,6 @@ _NO_RULE = (
 )
 _CHUNK = 96
 _LABEL = {label: k for k, label in enumerate(LABELS)}
-_WORD = re.compile(r"[a-z0-9%$']+")
 
 
 @dataclass(frozen=True, slots=True)
