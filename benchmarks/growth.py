@@ -1,4 +1,4 @@
-"""How the cost grows with the length of a text and the number of rules, and what hostile texts cost.
+"""How the cost grows with a text's length and the number of rules; what hostile texts cost.
 
     python benchmarks/growth.py [--plot FILE.svg]
 

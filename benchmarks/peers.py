@@ -292,7 +292,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     all_ways = ways(arguments.node, arguments.medspacy)
     texts = Texts()
     ads = texts.ads(DEFAULT_ADS * 2)
