@@ -1,8 +1,9 @@
 """Texts a second through HypeCheck and through its neighbours: the same texts, one core, one run.
 
-    pip install textstat negspacy proselint presidio-analyzer medspacy  # missing: left out
-    npm install write-good alex
-    python benchmarks/peers.py [--rounds 5] [--node FOLDER] [--plot FILE.svg]
+    pip install textstat negspacy proselint presidio-analyzer      # what is missing is left out
+    npm install write-good alex                                    # in FOLDER
+    python -m venv OTHER && OTHER/bin/pip install medspacy         # it wants an older spaCy
+    python benchmarks/peers.py [--node FOLDER] [--medspacy OTHER/bin/python] [--plot FILE.svg]
 
 None of the neighbours looks for what HypeCheck looks for; they are what one would build it from, or
 what reads prose for other faults. ``naive`` is the obvious pipeline: spaCy's sentencizer, every
@@ -36,6 +37,18 @@ Way = Callable[[list[str]], float]  # texts -> seconds of CPU time
 ADS = {"naive": 24, "medspaCy": 48, "alex": 96, "proselint": 96, "presidio": 96, "write-good": 192}
 DEFAULT_ADS, PAGES = 768, {"naive": 1, "hypecheck default": 2}
 DEFAULT_PAGES = 4
+MEDSPACY = """
+import json, sys, time, warnings
+warnings.simplefilter("ignore")
+import medspacy
+nlp = medspacy.load()
+print("ready", flush=True)
+for line in sys.stdin:
+    start = time.process_time()
+    for t in json.loads(line):
+        nlp(t)
+    print(time.process_time() - start, flush=True)
+"""
 NODE = """
 const rl = require('readline').createInterface({input: process.stdin});
 const way = process.argv[1];
@@ -161,28 +174,26 @@ def presidio() -> Way:
     return timed(lambda t: engine.analyze(text=t, language="en"))
 
 
-def medspacy() -> Way:
-    """Give medspaCy: sentences, target rules and context."""
-    import medspacy as library
+def child(command: list[str], folder: Path | None = None) -> Way:
+    """Give what runs in a process of its own, which counts its own CPU time.
 
-    nlp = library.load()
-    return timed(nlp)
-
-
-def node(name: str, folder: Path) -> Way:
-    """Give a package of npm in a process of its own, which counts its own CPU time."""
+    Args:
+        command: it says "ready", then answers every line, a JSON list of texts, with its seconds.
+        folder: where it runs.
+    """
     process = subprocess.Popen(
-        ["node", "-e", NODE, name],
+        command,
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
     )
     assert process.stdin is not None
     assert process.stdout is not None
     if process.stdout.readline().strip() != "ready":
-        raise ImportError(name)
+        raise ImportError(" ".join(command[:1]))
 
     def way(texts: list[str]) -> float:
         assert process.stdin is not None
@@ -194,7 +205,7 @@ def node(name: str, folder: Path) -> Way:
     return way
 
 
-def ways(folder: Path | None) -> dict[str, Way]:
+def ways(folder: Path | None, python: Path | None) -> dict[str, Way]:
     """Give all that can be imported; say what cannot."""
     makers: dict[str, Callable[[], Way]] = {
         "naive": naive,
@@ -205,11 +216,12 @@ def ways(folder: Path | None) -> dict[str, Way]:
         "negspacy": negspacy,
         "proselint": proselint,
         "presidio": presidio,
-        "medspaCy": medspacy,
     }
+    if python is not None:
+        makers["medspaCy"] = lambda: child([str(python), "-c", MEDSPACY])
     if folder is not None:
-        makers["write-good"] = lambda: node("write-good", folder)
-        makers["alex"] = lambda: node("alex", folder)
+        makers["write-good"] = lambda: child(["node", "-e", NODE, "write-good"], folder)
+        makers["alex"] = lambda: child(["node", "-e", NODE, "alex"], folder)
     out: dict[str, Way] = {}
     for name, make in makers.items():
         try:
@@ -275,12 +287,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--node", type=Path, help="the folder with node_modules")
+    parser.add_argument("--medspacy", type=Path, help="a Python that has medspaCy")
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    all_ways = ways(arguments.node)
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    all_ways = ways(arguments.node, arguments.medspacy)
     texts = Texts()
     ads = texts.ads(DEFAULT_ADS * 2)
     adverts = rates(all_ways, ads, ADS, DEFAULT_ADS, arguments.rounds)

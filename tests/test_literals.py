@@ -1,0 +1,121 @@
+"""What a pattern needs: wherever it matches, the text holds it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import re2
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hypecheck.literals import EDGE, Needs, Reader, UnreadableError
+from hypecheck.ruleset import load, options, unmark
+
+
+def holds(needs: Needs, text: str) -> bool:
+    """Say whether a text holds what a pattern needs."""
+    low = text.lower()
+
+    def stands(literal: str) -> bool:
+        body = re.escape(literal.strip(EDGE))
+        before = r"(?<!\w)" if literal[0] == EDGE else ""
+        behind = r"(?!\w)" if literal[-1] == EDGE else ""
+        return re.search(before + body + behind, low, re.A) is not None
+
+    return any(all(any(map(stands, c)) for c in a) for a in needs.alternatives)
+
+
+def test_shipped_rules_need_what_their_examples_hold() -> None:
+    reader = Reader()
+    for rule in load().rules:
+        needs = reader.read(rule.pattern)
+        assert all(needs.alternatives), rule.id
+        pattern = re2.compile(rule.pattern, options())
+        for text in (unmark(t)[0] for t in rule.fires):
+            # An example may be another rule's of the kind.
+            assert pattern.search(text) is None or holds(needs, text), (rule.id, text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("cure", [["cure"]]),
+        (r"\bcures?\b", [[f"{EDGE}cure{EDGE}", f"{EDGE}cures{EDGE}"]]),
+        ("act now|hurry", [["act now"], ["hurry"]]),
+        ("(?:a b|c d) .*end", [["a b ", "c d "], ["end"]]),
+        ("x+ cure", [[" cure"]]),
+        ("(?:foo.*bar)?baz", [["baz"]]),
+        ("foo(?:bar.*baz)", [["foo"], ["bar"], ["baz"]]),
+        (r"\w+", []),
+    ],
+)
+def test_literals_are_read(pattern: str, wanted: list[list[str]]) -> None:
+    needs = Reader().read(pattern)
+    clauses = [c for a in needs.alternatives for c in a]
+    assert sorted(map(sorted, clauses)) == sorted(map(sorted, wanted))
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\pL", r"\Qa.b\E", "a{,3}", "é", r"\x41", "(?P>x)", "a)", "[a"]
+)
+def test_what_is_unknown_is_refused(pattern: str) -> None:
+    with pytest.raises(UnreadableError):
+        Reader().read(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "plain"),
+    [("cure", True), (r"\b(?:a|\d)b", True), (" cure", False), ("[^a]b", False), ("-?a", False)],
+)
+def test_where_a_match_may_begin_is_known(pattern: str, plain: bool) -> None:
+    assert Reader().read(pattern).plain is plain
+
+
+ATOM = st.sampled_from(
+    [
+        "a",
+        "b",
+        "ab",
+        "ba ",
+        " a",
+        "B",
+        r"\b",
+        ".",
+        "[ab]",
+        "[^a]",
+        r"\w",
+        r"\d",
+        r"\s",
+        "-",
+        "%",
+        "^",
+    ]
+)
+PATTERN = st.recursive(
+    ATOM,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map(lambda x: f"(?:{x[0]}|{x[1]})"),
+        st.tuples(inner, st.sampled_from(["?", "*", "+", "{2}", "{0,2}", "{1,3}", "??"])).map(
+            lambda x: f"(?:{x[0]}){x[1]}"
+        ),
+        st.tuples(inner, inner).map("|".join),
+        inner.map(lambda x: f"({x})"),
+    ),
+    max_leaves=12,
+)
+
+
+@given(PATTERN, st.text("abB 1-%\n", max_size=12))
+@example("(?:a.*b)?a", "a")
+@example("a(?:b.*b)", "ab b")
+@example(r"a\bb|(?:ab){2}", "abab")
+@example(r"\b(?:%|a)b", "a%b")
+def test_where_a_pattern_matches_the_text_holds_what_it_needs(pattern: str, text: str) -> None:
+    m = re2.compile(pattern, options()).search(text)
+    needs = Reader().read(pattern)
+    if m is not None:
+        assert holds(needs, text)
+        if needs.plain and m.group():
+            assert m.group()[0].isalnum() or m.group()[0] == "$"

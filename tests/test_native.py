@@ -1,0 +1,225 @@
+"""The compiled core gives what its Python twins give, and HypeCheck runs without it."""
+
+from __future__ import annotations
+
+import dataclasses
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hypecheck import Checker, Report, corpus, match, model, native, screen
+from hypecheck.model import Model, Request
+from hypecheck.ruleset import load
+from hypecheck.screen import WHOLE, Screen
+
+PRINTABLE = string.ascii_letters + string.digits + string.punctuation.replace("`", "") + " \t\n"
+DATA = Path(__file__).parents[1] / "data"
+compiled = pytest.mark.skipif(native.library() is None, reason="no compiled core here")
+ODD = [
+    "",
+    " \n ",
+    "x" * 3000,
+    "guaranteed cure, " * 200,
+    "1) Knees\n2) Backs\n\n- guaranteed results\n- act now!",
+    "Results aren't guaranteed. We could not cure gout, but 9 of 10 could walk (Lee 2020).",
+    "🔥 ACT NOW 🔥 сure for аrthritis, g u a r a n t e e d!\r\n\tOnly 3 spots left",
+    '| cures all | 95% success |\n| safe | "It\'s a miracle", says Ann, 41 |',
+]
+
+
+def texts(n: int) -> list[str]:
+    """Give every so many-th text of the corpus, and odd ones."""
+    documents = corpus.read([DATA / "corpus"])
+    return [d.text for d in documents[:: len(documents) // n]] + ODD
+
+
+@pytest.fixture
+def without_core(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Switch the core off for what is loaded meanwhile."""
+    for module in (native, match):
+        monkeypatch.setattr(module, "library", lambda: None)
+    model.load.cache_clear()
+    match.matcher.cache_clear()
+    yield
+    model.load.cache_clear()
+    match.matcher.cache_clear()
+
+
+def plain(report: Report) -> Report:
+    """Round what a processor may round otherwise."""
+    return dataclasses.replace(
+        report,
+        scores={c: round(p, 3) for c, p in report.scores.items()},
+        findings=tuple(dataclasses.replace(f, score=0.0) for f in report.findings),
+    )
+
+
+@compiled
+@pytest.mark.parametrize("sensitivity", ["balanced", "broad"])
+def test_findings_are_those_of_the_twin(sensitivity: str, request: pytest.FixtureRequest) -> None:
+    several = texts(260 if sensitivity == "balanced" else 60)
+    fast = list(Checker(sensitivity, "fast").check_many(several))  # type: ignore[arg-type]
+    request.getfixturevalue("without_core")
+    slow = list(Checker(sensitivity, "fast").check_many(several))  # type: ignore[arg-type]
+    assert sum(len(r.sentences) for r in fast) > 400
+    assert sum(len(r.findings) for r in fast) > 50
+    for a, b in zip(fast, slow, strict=True):
+        for c in a.scores:
+            assert a.scores[c] == pytest.approx(b.scores[c], abs=1e-3)
+        for f, g in zip(a.findings, b.findings, strict=True):
+            assert f.score == pytest.approx(g.score, abs=2e-4)
+        assert plain(a).findings == plain(b).findings
+        assert a.dismissed == b.dismissed
+        assert a.checklist == b.checklist
+
+
+@compiled
+@pytest.mark.parametrize("name", ["fast", None])
+def test_a_text_is_judged_alike_alone_and_among_others(name: str | None) -> None:
+    several = texts(40)
+    checker = Checker(model=name)
+    together = list(checker.check_many((str(i), t) for i, t in enumerate(several)))
+    alone = [checker.check(t, str(i)) for i, t in enumerate(several)]
+    assert together == alone
+
+
+@pytest.mark.usefixtures("without_core")
+def test_runs_without_the_core() -> None:
+    fast = model.load("fast")
+    assert fast.linear.core is None
+    [finding] = Checker(model="fast").check("Our clinic guarantees a cure.").findings
+    assert finding.category == "guaranteed_cure"
+
+
+def test_is_switched_off_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYPECHECK_NATIVE", "0")
+    assert native.library.__wrapped__() is None
+
+
+def test_a_library_of_another_machine_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "_core.so").write_bytes(b"not a library")
+    monkeypatch.setattr(native, "LIBRARY", tmp_path / "_core.so")
+    assert native.library.__wrapped__() is None
+
+
+def _requests(checker: Checker) -> list[Request]:
+    reads = checker._read([("", t) for t in texts(60)])
+    return [
+        Request(
+            r.plain.text, r.sentences, r.candidates, [v.guard if v else None for v in r.verdicts]
+        )
+        for r in reads
+        if r.sentences
+    ]
+
+
+@compiled
+def test_margins_are_those_of_the_twin(request: pytest.FixtureRequest) -> None:
+    requests = _requests(Checker(model=None))
+    edges = [0]
+    for r in requests:
+        edges.append(edges[-1] + len(r.sentences))
+    fast = model.load("fast")._margins(requests, edges)
+    request.getfixturevalue("without_core")
+    slow = model.load("fast")._margins(requests, edges)
+    assert [m.shape for m in fast] == [m.shape for m in slow]
+    np.testing.assert_allclose(fast[0], slow[0], atol=1e-5)
+    np.testing.assert_allclose(fast[1], slow[1], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def fast_model() -> Model:
+    return model.load("fast")
+
+
+@compiled
+@given(sentence=st.text(PRINTABLE, max_size=80))
+@example("unbelievablyunbelievablyunbelievablyunbelievablyunbelievablyunb 1")
+@example("don't-stop: $5,000.50 (50%) ^^ O'Neil_x")
+@example("word " * 120)
+def test_word_pieces_are_those_of_the_twin(fast_model: Model, sentence: str) -> None:
+    core = fast_model.linear.core
+    assert core is not None
+    [pieces] = fast_model._pieces.cut([sentence])
+    assert core.cut(sentence) == list(pieces.ids)
+
+
+@compiled
+def test_attribution_is_that_of_the_twin(fast_model: Model) -> None:
+    linear, core = fast_model.linear, fast_model.linear.core
+    for text in texts(20)[:20]:
+        body = " ".join(text.encode("ascii", "replace").decode().split())
+        linear.core = core
+        one = linear.attribute(body, "missing_data")
+        linear.core = None
+        other = linear.attribute(body, "missing_data")
+        linear.core = core
+        assert one == pytest.approx(other)
+
+
+# The screen
+
+PATTERNS = [["\\bcures? (?:gout|pain)\\b"], ["act now|hurry"], [".*"], ["[0-9]+% safe"]]
+
+
+def new_screen() -> Screen:
+    lib = native.library()
+    assert lib is not None
+    return Screen(lib, PATTERNS, [False] * len(PATTERNS))
+
+
+@compiled
+def test_screen_names_patterns_by_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    from hypecheck.segment import segment
+
+    several = ["It cures gout. It obscures gouty pain.", "Hurry! 99% safe. Act now.", "cures"]
+    s = new_screen()
+    assert s.always == [2]
+    found = s.find(several, [segment(t) for t in several])
+    assert found == [[(0, 0)], [(0, 1), (1, 3), (2, 1)], []]
+
+
+@compiled
+def test_screen_looks_at_the_whole_text_where_a_match_may_begin_between_sentences(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    lib = native.library()
+    assert lib is not None
+    s = Screen(lib, [["[^a-z]*cure"]], [False])
+    assert s.find(["A cure."], [()]) == [[(WHOLE, 0)]]
+
+
+@compiled
+def test_damaged_cache_is_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    new_screen()
+    [file] = (tmp_path / "hypecheck").iterdir()
+    good = file.read_bytes()
+    for bad in (b"", good[:50], good[:-1] + bytes([good[-1] ^ 1]), good[40:]):
+        file.write_bytes(bad)
+        assert new_screen().always == [2]
+        assert file.read_bytes() == good
+
+
+@compiled
+def test_cache_that_cannot_be_written_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert new_screen().always == [2]
+
+
+def test_every_shipped_rule_is_screened() -> None:
+    rules = load().rules
+    tables = screen._make([[r.pattern] for r in rules], ["<hit>" in r.pattern for r in rules])
+    assert list(tables["always"]) == []
