@@ -312,7 +312,7 @@ def scan(
         ),
     ],
     out: Annotated[
-        Path,
+        str,
         typer.Option(help="A folder for all results, or a .parquet, .jsonl, .csv, .sarif file."),
     ],
     rows: Annotated[
@@ -324,7 +324,17 @@ def scan(
     id_column: Annotated[
         list[str] | None, typer.Option(help="Column of the id; repeatable; else guessed.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes; 0 for one a core.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes; 0 for one a core.", min=0)] = 0,
+    engine: Annotated[
+        str, typer.Option(help="local, or daft: Daft on this machine or a Ray cluster ([cluster]).")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="With Daft: the Ray cluster, such as auto or host:6379.")
+    ] = None,
+    main_content: Annotated[
+        bool,
+        typer.Option("--main-content", help="Of HTML read only the article, no banners, buttons."),
+    ] = False,
     sensitivity: Sensitivity = SensitivityName.balanced,
     model: ModelName = "fast",
     rules: RuleFiles = None,
@@ -362,6 +372,7 @@ def scan(
         tuple(only) if only else None,
         tuple(disable or ()),
         tuple(allow or ()),
+        main_content=main_content,
     )
     with _progress(quiet) as (tell, update):
         summary = batch.scan(
@@ -369,6 +380,8 @@ def scan(
             out,
             rows=rows,
             workers=workers,
+            engine=engine,
+            address=address,
             fresh=fresh,
             max_errors=max_errors,
             baseline=baseline,

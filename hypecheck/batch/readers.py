@@ -25,6 +25,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from hypecheck.batch import places
+from hypecheck.batch.places import Place
 from hypecheck.batch.records import Bad, Columns, Item, Record, choose, records_of
 from hypecheck.errors import InputError
 from hypecheck.page import looks_like_html, page_text
@@ -45,38 +47,48 @@ class Ask:
 
     text_columns: Sequence[str] = ()
     id_columns: Sequence[str] = ()
+    main_content: bool = False  # of HTML, the article alone
     tell: Callable[[str], None] = lambda _: None
     chosen: dict[str, Columns] = field(default_factory=dict)
+    read: int = 0  # bytes of the files that are behind
+    _here: Callable[[], float] = lambda: 0  # bytes of the file that is being read
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the inputs, as they lie there, are behind."""
+        try:
+            return self.read + int(self._here())
+        except (OSError, ValueError):  # a pipe, or closed
+            return self.read
 
 
 def read(inputs: Iterable[str], ask: Ask) -> Iterator[Item]:
     """Give the records of all inputs in order: files, folders (sorted), ``-`` for stdin."""
-    for name in inputs:
-        if name == "-":
+    return read_places(expand(inputs), ask)
+
+
+def read_places(places: Iterable[Place], ask: Ask) -> Iterator[Item]:
+    """Give the records of some files in order."""
+    for place in places:
+        if place.name == "-":
             yield from _guarded("standard input", lambda: _stream(sys.stdin.buffer, "stdin", ask))
-            continue
-        path = Path(name)
-        for file in _files(path):
-            shown = str(file)
-            yield from _guarded(shown, partial(_file, file, shown, ask))
+        else:
+            yield from _guarded(place.name, partial(_file, place, ask))
+            ask._here = lambda: 0
+            ask.read += place.size or 0
 
 
-def expand(inputs: Iterable[str]) -> list[Path]:
-    """Give the files that :func:`read` will read, standard input left out."""
-    return [f for name in inputs if name != "-" for f in _files(Path(name))]
+def expand(inputs: Iterable[str]) -> list[Place]:
+    """Give the files that :func:`read` will read; standard input stays ``-``."""
+    return [
+        place
+        for name in inputs
+        for place in ([Place("-")] if name == "-" else places.found(name, _known))
+    ]
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = []
-    for p in sorted(path.rglob("*")):
-        suffixes = [s.lower() for s in p.suffixes]
-        if suffixes and suffixes[-1] in _PACKED:
-            suffixes.pop()
-        if p.is_file() and suffixes and suffixes[-1] in _DOCUMENTS | _TABLES:
-            found.append(p)
-    return found
+def _known(name: str) -> bool:
+    return _suffix(name) in _DOCUMENTS | _TABLES
 
 
 def _guarded(name: str, items: Callable[[], Iterator[Item]]) -> Iterator[Item]:
@@ -98,20 +110,22 @@ def _guarded(name: str, items: Callable[[], Iterator[Item]]) -> Iterator[Item]:
         yield Bad(name, "", f"cannot be read on after record {n}: {e}")
 
 
-def _file(path: Path, name: str, ask: Ask) -> Iterator[Item]:
-    if path.stat().st_size == 0:
-        yield Bad(name, "", "is empty (0 bytes)")
-        return
-    with path.open("rb") as raw:
-        if raw.read(4) == b"PAR1":
-            yield from _parquet(path, name, ask)
-            return
-        raw.seek(0)
-        yield from _stream(raw, name, ask)
+def _file(place: Place, ask: Ask) -> Iterator[Item]:
+    with place.open() as raw:
+        head = raw.read(4)
+        if not head:
+            yield Bad(place.name, "", "is empty (0 bytes)")
+        elif not raw.seekable():  # a pipe
+            yield from _stream(_Again(head, raw), place.name, ask)
+        else:
+            raw.seek(0)
+            ask._here = raw.tell
+            read = _parquet if head == b"PAR1" else _stream
+            yield from read(raw, place.name, ask)
 
 
 @contextmanager
-def _unpacked(raw: IO[bytes]) -> Iterator[Any]:
+def _unpacked(raw: Any) -> Iterator[Any]:
     head = raw.read(4)
     whole = _Again(head, raw)
     if head[:2] == b"\x1f\x8b":
@@ -128,7 +142,7 @@ def _unpacked(raw: IO[bytes]) -> Iterator[Any]:
 class _Again(io.RawIOBase):
     """A stream with the bytes that were looked at put back in front."""
 
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+    def __init__(self, head: bytes, rest: Any) -> None:
         self._head = head
         self._rest = rest
 
@@ -192,7 +206,7 @@ class _Gunzip(io.RawIOBase):
             self._error = e
 
 
-def _stream(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
+def _stream(raw: Any, name: str, ask: Ask) -> Iterator[Item]:
     with _unpacked(raw) as plain:
         buffered = io.BufferedReader(_Again(b"", plain), 1 << 20)
         head = buffered.peek(_HEAD)[:_HEAD]
@@ -205,7 +219,7 @@ def _stream(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
                 except (EOFError, zlib.error) as e:
                     yield Bad(name, "", f"the compressed data breaks off or is damaged: {e}")
                 whole.seek(0)
-                yield from _warc(whole, name)
+                yield from _warc(whole, name, ask)
         elif head[:4] == b"PAR1":
             raise InputError("Parquet is read from files only, not packed or from standard input")
         elif head[:4] == b"PK\x03\x04" and (b"xl/" in head or suffix == ".xlsx"):
@@ -217,10 +231,12 @@ def _stream(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
         elif suffix in (".csv", ".tsv") or (suffix not in _DOCUMENTS and _tabular(head)):
             yield from _rows(_csv(buffered, head, name), name, ask)
         else:
-            yield _document(buffered.read(LARGEST_DOCUMENT + 1), name, suffix)
+            yield _document(buffered.read(LARGEST_DOCUMENT + 1), name, suffix, ask)
 
 
 def _suffix(name: str) -> str:
+    if places.is_url(name):
+        name = name.partition("?")[0]
     suffixes = [s.lower() for s in Path(name).suffixes]
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
@@ -247,13 +263,25 @@ def _tabular(head: bytes) -> bool:
 # One text a file
 
 
-def _document(raw: bytes, name: str, suffix: str) -> Item:
+def _document(raw: bytes, name: str, suffix: str, ask: Ask) -> Item:
     if suffix == ".eml":
         return _mail(raw, name)
     text = read_bytes(raw, name, LARGEST_DOCUMENT)
     if looks_like_html(text):
-        text = page_text(text)
+        text = page_text(_html(text, ask))
     return Record(name, name, text)
+
+
+def _html(html: str, ask: Ask) -> str:
+    """Give what of a page is asked for: the article alone, or everything."""
+    if not ask.main_content:
+        return html
+    from resiliparse.extract.html2text import extract_plain_text
+
+    article: str = extract_plain_text(
+        html, preserve_formatting="minimal_html", main_content=True, alt_texts=False
+    )
+    return article or html  # a page that is no article is read whole
 
 
 def _mail(raw: bytes, name: str) -> Item:
@@ -500,17 +528,21 @@ def _json_array(raw: IO[bytes], name: str) -> Iterator[Row | Bad]:
         buffer += piece
 
 
-def _parquet(path: Path, name: str, ask: Ask) -> Iterator[Item]:
+def _parquet(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(raw)
     except pa.ArrowException as e:
         raise InputError(f"not readable as Parquet, perhaps cut off: {e}") from None
 
+    number = 0
+    size, every = raw.seek(0, 2), max(1, file.metadata.num_rows)
+    ask._here = lambda: size * number / every
+
     def rows() -> Iterator[Row | Bad]:
-        number = 0
+        nonlocal number
         try:
             for batch in file.iter_batches(1_000):
                 for row in batch.to_pylist():
@@ -545,7 +577,7 @@ def _xlsx(raw: bytes, name: str, ask: Ask) -> Iterator[Item]:
         yield from _rows(rows(sheet), f"{name}, sheet {sheet}", ask)
 
 
-def _warc(raw: IO[bytes], name: str) -> Iterator[Item]:
+def _warc(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     number = 0
@@ -575,7 +607,7 @@ def _warc(raw: IO[bytes], name: str) -> Iterator[Item]:
             except InputError:
                 text = body.decode("cp1252", "replace")
         if kind != "text/plain":
-            text = page_text(text)
+            text = page_text(_html(text, ask))
         if not text.strip():
             continue
         yield Record(
