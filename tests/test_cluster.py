@@ -99,7 +99,7 @@ def cluster() -> Iterator[Any]:
         try:
             yield made
         finally:
-            made.shutdown()
+            made.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_ray_cluster_that_loses_a_node_gives_the_same_bytes(
