@@ -357,6 +357,7 @@ def scan(
 ) -> None:
     """Scan many texts over all cores; interrupted, the same command goes on ([scan])."""
     try:
+        from hypecheck.batch import progress
         from hypecheck.batch import scan as batch
     except ImportError as e:
         raise HypeCheckError(
@@ -374,7 +375,7 @@ def scan(
         tuple(allow or ()),
         main_content=main_content,
     )
-    with _progress(quiet) as (tell, update):
+    with progress.shown(quiet) as (tell, update):
         summary = batch.scan(
             plan,
             out,
@@ -400,42 +401,6 @@ def scan(
     typer.echo(f"results in {out}")
     if s.statuses["error"] and s.scanned == 0:
         sys.exit(EXIT_INPUT)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[tuple[Any, Any]]:
-    """Give functions for messages and progress: on a terminal one line, else plain lines."""
-    import time
-
-    start = last = time.monotonic()
-
-    def text(p: Any) -> str:
-        seconds = max(time.monotonic() - start, 0.1)
-        return (
-            f"{p.records:,} records read, {p.parts:,} parts done"
-            + (f" ({p.resumed:,} from before)" if p.resumed else "")
-            + f", {p.records / seconds:,.0f} records/s, {p.characters / seconds / 1e6:.1f} MB/s"
-            + (f", {p.errors:,} errors" if p.errors else "")
-        )
-
-    if quiet or not sys.stderr.isatty():
-
-        def plain(p: Any) -> None:
-            nonlocal last
-            if not quiet and time.monotonic() - last >= 10:
-                last = time.monotonic()
-                typer.echo(text(p), err=True)
-
-        yield lambda m: typer.echo(m, err=True), plain
-        return
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    with console.status("reading") as status:
-        yield (
-            lambda m: console.print(m, markup=False, highlight=False),
-            lambda p: status.update(text(p)),
-        )
 
 
 @app.command()

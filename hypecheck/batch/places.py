@@ -6,6 +6,7 @@ A place is named by a path or by a URL that Arrow knows: ``s3://``, ``gs://``, `
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def found(name: str, wanted: Callable[[str], bool]) -> list[Place]:
         return _found_in_store(name, wanted)
     path = Path(name)
     files = [path]
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 (False where pathlib raises: no permission)
         files = [p for p in sorted(path.rglob("*")) if wanted(p.name) and p.is_file()]
     return [_local(p) for p in files]
 

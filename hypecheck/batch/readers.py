@@ -160,6 +160,41 @@ class _Again(io.RawIOBase):
         return len(data)
 
 
+class _Whole(io.RawIOBase):
+    """A stream that ends where its data are damaged, and says afterwards how."""
+
+    def __init__(self, plain: Any) -> None:
+        self._plain = plain
+        self.error: Exception | None = None
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer`` as far as there are bytes."""
+        n = 0
+        while n < len(buffer) and self.error is None:
+            try:  # in small pieces: what is read together with the damage is lost
+                piece = self._plain.read(min(8_192, len(buffer) - n))
+            except (EOFError, zlib.error, OSError) as e:
+                self.error = e
+                break
+            if not piece:
+                break
+            buffer[n : n + len(piece)] = piece
+            n += len(piece)
+        return n
+
+
+def _whole_lines(raw: Any) -> Iterator[bytes]:
+    """Give lines; the last not if damage broke it off."""
+    for line in raw:
+        if not line.endswith(b"\n") and raw.raw.error is not None:
+            return
+        yield line
+
+
 class _Gunzip(io.RawIOBase):
     """Unpacks gzip and gives all that can be unpacked before it says that the end is missing."""
 
@@ -208,18 +243,15 @@ class _Gunzip(io.RawIOBase):
 
 def _stream(raw: Any, name: str, ask: Ask) -> Iterator[Item]:
     with _unpacked(raw) as plain:
-        buffered = io.BufferedReader(_Again(b"", plain), 1 << 20)
+        whole = _Whole(plain)
+        buffered = io.BufferedReader(whole, 1 << 20)
         head = buffered.peek(_HEAD)[:_HEAD]
         stripped = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         suffix = _suffix(name)
         if head[:5] == b"WARC/":
-            with tempfile.TemporaryFile() as whole:  # FastWARC reads what it can seek in
-                try:
-                    shutil.copyfileobj(buffered, whole)
-                except (EOFError, zlib.error) as e:
-                    yield Bad(name, "", f"the compressed data breaks off or is damaged: {e}")
-                whole.seek(0)
-                yield from _warc(whole, name, ask)
+            with tempfile.TemporaryFile() as pages:  # FastWARC reads what it can seek in
+                shutil.copyfileobj(buffered, pages)
+                yield from _warc(pages, name, ask)
         elif head[:4] == b"PAR1":
             raise InputError("Parquet is read from files only, not packed or from standard input")
         elif head[:4] == b"PK\x03\x04" and (b"xl/" in head or suffix == ".xlsx"):
@@ -231,7 +263,11 @@ def _stream(raw: Any, name: str, ask: Ask) -> Iterator[Item]:
         elif suffix in (".csv", ".tsv") or (suffix not in _DOCUMENTS and _tabular(head)):
             yield from _rows(_csv(buffered, head, name), name, ask)
         else:
-            yield _document(buffered.read(LARGEST_DOCUMENT + 1), name, suffix, ask)
+            text = buffered.read(LARGEST_DOCUMENT + 1)
+            if whole.error is None:
+                yield _document(text, name, suffix, ask)
+        if whole.error is not None:
+            raise whole.error
 
 
 def _suffix(name: str) -> str:
@@ -344,11 +380,11 @@ def _decode_line(raw: bytes) -> str:
         return raw.decode("cp1252", "replace")
 
 
-def _text_lines(raw: IO[bytes], head: bytes) -> Iterator[str]:
+def _text_lines(raw: Any, head: bytes) -> Iterator[str]:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield from io.TextIOWrapper(raw, "utf-16", errors="replace", newline="")
         return
-    for n, line in enumerate(raw):
+    for n, line in enumerate(_whole_lines(raw)):
         yield _decode_line(line.removeprefix(b"\xef\xbb\xbf") if n == 0 else line).replace("\0", "")
 
 
@@ -393,7 +429,7 @@ class _Lines:
         self.number -= len(self.taken) - 1
 
 
-def _csv(raw: IO[bytes], head: bytes, name: str) -> Iterator[Row | Bad]:
+def _csv(raw: Any, head: bytes, name: str) -> Iterator[Row | Bad]:
     csv.field_size_limit(2_000_000)
     lines = _Lines(_text_lines(raw, head))
     first = next(lines, None)
@@ -437,9 +473,9 @@ def _csv(raw: IO[bytes], head: bytes, name: str) -> Iterator[Row | Bad]:
         yield number, place, dict(zip(names, row, strict=False))
 
 
-def _json_lines(raw: IO[bytes], name: str) -> Iterator[Row | Bad]:
+def _json_lines(raw: Any, name: str) -> Iterator[Row | Bad]:
     number = 0
-    for n, line in enumerate(raw, 1):
+    for n, line in enumerate(_whole_lines(raw), 1):
         if n == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if not line.strip():
@@ -581,6 +617,8 @@ def _warc(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     number = 0
+    size = raw.seek(0, 2)
+    raw.seek(0)
     pages = ArchiveIterator(
         raw,
         record_types=WarcRecordType.response,
@@ -591,6 +629,10 @@ def _warc(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
         number += 1
         url = record.headers.get("WARC-Target-URI", "") or ""
         place = f"{name}, record {number} ({url})"
+        head = sum(len(k) + len(v) + 4 for k, v in record.headers.items())
+        if record.stream_pos + head + int(record.headers.get("Content-Length", 0)) > size:
+            yield Bad(place, url, "the page breaks off")
+            return
         kind = (record.http_content_type or "").lower()
         if kind and kind not in ("text/html", "application/xhtml+xml", "text/plain"):
             continue
