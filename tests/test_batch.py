@@ -25,6 +25,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 
 from hypecheck.batch import parts, places, readers
 from hypecheck.batch.readers import Ask
@@ -74,6 +75,18 @@ TABLES: dict[str, tuple[bytes, list[str]]] = {
     "UTF-16": ("id,text\n1,café\n".encode("utf-16"), ["café"]),
     "blank lines": (b"id,text\n\n1,Hi\n\n\n2,Ho\n", ["Hi", "Ho"]),
     "short row": (b"id,text,date\n1,Hi\n", ["Hi"]),
+    "backslash before quotes": (
+        b'id,text\n1,"say \\"cure\\" now"\n2,Hi\n',
+        ['say "cure" now', "Hi"],
+    ),
+    "one column with commas": (b"ad text\nAct now, friend\nHi\n", ["Act now, friend", "Hi"]),
+    "line ends of old Macs": (b"id,text\r1,Act now\r2,Hi\r", ["Act now", "Hi"]),
+    "HTML in cells": (b'id,html\n1,"<p>Act now</p><p>Hi</p>"\n', ["Act now\nHi"]),
+    "names of a spreadsheet": (b"Library ID,Ad Text\n1,Act now\n", ["Act now"]),
+    "thousands of lines in a cell": (
+        b'id,text\n1,"' + b"a\n" * 3000 + b'z"\n2,Hi\n',
+        ["a\n" * 3000 + "z", "Hi"],
+    ),
     "inch sign": (b'id,text\n1,a 5" scar\n2,Hi\n', ['a 5" scar', "Hi"]),
 }
 
@@ -99,6 +112,13 @@ def test_stray_quote_costs_its_row_only(put: Any) -> None:
     assert [r.id for r in found if isinstance(r, Record)] == [
         str(i) for i in range(1, 75_001) if i != 70_000
     ]
+
+
+def test_stray_quote_in_the_last_row_or_header_is_said(put: Any) -> None:
+    found = items(put("ads.csv", 'id,text\n1,Hi\n2,"open\n3,Ho\n'))
+    assert texts(found) == ["Hi", "Ho"]
+    assert "line 3" in bad(found)[0].place
+    assert "header" in bad(items(put("head.csv", 'id,"text\n1,Hi\n')))[0].reason
 
 
 def test_stray_quote_closed_by_another_costs_its_row_only(put: Any) -> None:
@@ -200,6 +220,67 @@ def test_meta_export_gives_a_record_for_each_creative(tmp_path: Path, form: str)
         ("99#2", "Call us"),
     ]
     assert {r.advertiser for r in found if isinstance(r, Record)} == {"Clinic"}
+
+
+SNAPSHOT = {
+    "adArchiveID": "7",
+    "pageName": "Clinic",
+    "startDate": 1767312000,
+    "snapshot": {"body": {"text": "Act now"}, "title": "Cure", "cards": [{"body": "Call us"}]},
+}
+NESTED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
+    "a page of the Ad Library": ([SNAPSHOT], [("7#1", "Cure\nAct now"), ("7#2", "Call us")]),
+    "an answer on one line": ({"data": [{"id": 1, "text": "Hi"}], "paging": {}}, [("1", "Hi")]),
+    "within an object": ({"ad": {"id": 5, "text": "Act now"}}, [("5", "Act now")]),
+    "a list": ({"id": 1, "text": ["Act", "now", None]}, [("1", "Act\nnow")]),
+    "not a number": ({"id": 1, "text": float("nan")}, [("1", "")]),
+}
+
+
+@pytest.mark.parametrize(("content", "wanted"), NESTED.values(), ids=NESTED)
+def test_nested_json_is_read(put: Any, content: Any, wanted: list[tuple[str, str]]) -> None:
+    found = items(put("ads.json", json.dumps(content)))
+    assert [(r.id, r.text) for r in found if isinstance(r, Record)] == wanted
+    assert not bad(found)
+
+
+def test_seconds_are_a_date(put: Any) -> None:
+    record = items(put("ads.json", json.dumps([SNAPSHOT])))[0]
+    assert (record.advertiser, record.date) == ("Clinic", "2026-01-02")  # type: ignore[union-attr]
+
+
+def test_parts_of_objects_in_lists_are_reached(put: Any) -> None:
+    row = {"id": 1, "cards": [{"body": "Act"}, {"body": "now"}], "text": {"en": "Hi"}}
+    path = put("ads.jsonl", json.dumps(row))
+    assert texts(items(path, "cards.body")) == ["Act\nnow"]
+    assert "such as text.en" in bad(items(path))[0].reason
+
+
+def test_depth_and_emptiness_are_said(put: Any) -> None:
+    for name, content, reason in (
+        ("deep.json", "[" * 100_000, "nested too deep"),
+        ("empty.json", "[]", "holds no record"),
+        ("head.csv", "id,text\n", "holds no record"),
+    ):
+        assert reason in bad(items(put(name, content)))[0].reason
+
+
+def test_workbook_is_read(tmp_path: Path) -> None:
+    frame = polars.DataFrame({"Ad ID": [5, 6], "Ad Text": ["Act now", "=1+2 cheap"]})
+    path = tmp_path / "ads.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        book.add_worksheet("empty")
+        sheet = book.add_worksheet("ads")
+        sheet.write(0, 0, "Export of 2026")  # a title over the table
+        for r, row in enumerate([frame.columns, *frame.rows()]):
+            for c, cell in enumerate(row):
+                (sheet.write_string if isinstance(cell, str) else sheet.write)(r + 2, c, cell)
+        sheet.write(5, 1, 7.5)
+    found = items(path)
+    assert [(r.id, r.text) for r in found if isinstance(r, Record)] == [
+        ("5", "Act now"), ("6", "=1+2 cheap"), ("6", "7.5"),
+    ]  # fmt: skip
+    assert not bad(found)
 
 
 # Other files

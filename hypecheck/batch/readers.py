@@ -13,6 +13,7 @@ import email.policy
 import io
 import itertools
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -33,7 +34,7 @@ from hypecheck.page import looks_like_html, page_text
 from hypecheck.reading import read_bytes
 
 LARGEST_DOCUMENT = 20_000_000  # bytes of a file that is one text
-LONGEST_ROW = 1_000  # lines, or 1 MB: a quote that stays open so long was never meant to open
+LONGEST_ROW = 10_000  # lines, or 2 MB: a quote that stays open so long was never meant to open
 _SAMPLE = 50  # rows looked at to choose columns
 _HEAD = 65_536
 _DOCUMENTS = frozenset([".txt", ".md", ".html", ".htm", ".xhtml", ".eml"])
@@ -106,7 +107,9 @@ def _guarded(name: str, items: Callable[[], Iterator[Item]]) -> Iterator[Item]:
         yield Bad(name, "", "may not be read: permission denied")
     except (EOFError, zlib.error) as e:
         yield Bad(name, "", f"the compressed data breaks off or is damaged after record {n}: {e}")
-    except (OSError, ValueError) as e:
+    except RecursionError:
+        yield Bad(name, "", f"cannot be read on after record {n}: nested too deep")
+    except (OSError, ValueError, csv.Error) as e:
         yield Bad(name, "", f"cannot be read on after record {n}: {e}")
 
 
@@ -370,6 +373,8 @@ def _rows(rows: Iterator[Row | Bad], name: str, ask: Ask) -> Iterator[Item]:
             yield from records_of(values, columns, place, number)
     if broken is not None:
         raise broken
+    if not sample:
+        raise InputError("holds no record")
 
 
 def _decode_line(raw: bytes) -> str:
@@ -384,12 +389,31 @@ def _text_lines(raw: Any, head: bytes) -> Iterator[str]:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield from io.TextIOWrapper(raw, "utf-16", errors="replace", newline="")
         return
+    if b"\r" in head and b"\n" not in head:  # Excel's "CSV (Macintosh)"
+        yield from io.TextIOWrapper(raw, "cp1252" if _is_cp1252(head) else "utf-8", "replace")
+        return
     for n, line in enumerate(_whole_lines(raw)):
         yield _decode_line(line.removeprefix(b"\xef\xbb\xbf") if n == 0 else line).replace("\0", "")
 
 
+def _is_cp1252(head: bytes) -> bool:
+    try:
+        head[:-4].decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
 def _delimiter(header: str) -> str:
-    return max(",\t;|", key=header.count)
+    found = max(",\t;|", key=header.count)
+    return found if found in header else "\x1f"  # one column, whatever its cells hold
+
+
+def _dialect(header: str, head: str) -> dict[str, Any]:
+    """Say how cells are told apart, and quotes within them: doubled, or behind a backslash."""
+    escaped = re.search(r'\\"[^,;|\t\r\n]', head) is not None and '""' not in head
+    more = {"escapechar": "\\", "doublequote": False} if escaped else {}
+    return {"delimiter": _delimiter(header), **more}
 
 
 class _TooLongError(Exception):
@@ -415,9 +439,13 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        if len(self.taken) >= LONGEST_ROW or self._size > 1_000_000:
+        if len(self.taken) >= LONGEST_ROW or self._size > 2_000_000:
             raise _TooLongError
-        line = self._back.pop() if self._back else next(self._lines)
+        line = self._back.pop() if self._back else next(self._lines, None)
+        if line is None:
+            if self.taken:  # within a row: its quote is open
+                raise _TooLongError
+            raise StopIteration
         self.number += 1
         self._size += len(line)
         self.taken.append(line)
@@ -437,14 +465,17 @@ def _csv(raw: Any, head: bytes, name: str) -> Iterator[Row | Bad]:
         first = next(lines, None)
     if first is None:
         raise InputError("holds no row")
-    delimiter = _delimiter(first)
+    dialect = _dialect(first, _decode_line(head))
     header_lines = itertools.chain([first], lines)
-    header = [c.strip() for c in next(csv.reader(header_lines, delimiter=delimiter))]
+    try:
+        header = [c.strip() for c in next(csv.reader(header_lines, **dialect))]
+    except _TooLongError:
+        raise InputError("a quote opens in the header and does not close") from None
     names = [c or f"column {i + 1}" for i, c in enumerate(header)]
     if len(set(names)) < len(names):
         names = [f"{c} ({i + 1})" if names.index(c) < i else c for i, c in enumerate(names)]
     number = 0
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = csv.reader(lines, **dialect)
     while True:
         lines.begin()
         at = lines.number + 1
@@ -457,7 +488,7 @@ def _csv(raw: Any, head: bytes, name: str) -> Iterator[Row | Bad]:
             why = "a quote opens and does not close" if isinstance(e, _TooLongError) else str(e)
             yield Bad(f"{name}, line {at} (row {number})", "", why)
             lines.back_to_second()
-            reader = csv.reader(lines, delimiter=delimiter)
+            reader = csv.reader(lines, **dialect)
             continue
         if not row:
             continue
@@ -468,9 +499,9 @@ def _csv(raw: Any, head: bytes, name: str) -> Iterator[Row | Bad]:
             yield Bad(place, "", wrong + "; a stray quote or delimiter")
             if len(lines.taken) > 1:  # the row swallowed others: they are read by themselves
                 lines.back_to_second()
-                reader = csv.reader(lines, delimiter=delimiter)
+                reader = csv.reader(lines, **dialect)
             continue
-        yield number, place, dict(zip(names, row, strict=False))
+        yield number, place, dict(itertools.zip_longest(names, row))
 
 
 def _json_lines(raw: Any, name: str) -> Iterator[Row | Bad]:
@@ -498,7 +529,24 @@ def _json_lines(raw: Any, name: str) -> Iterator[Row | Bad]:
         if not isinstance(value, dict):
             yield Bad(place, "", "not a JSON object")
             continue
-        yield number, place, value
+        held = _held(value)
+        if held is None:
+            yield number, place, value
+        else:  # the answer of an API, a page of many
+            yield from ((i, f"{place}, record {i}", row) for i, row in enumerate(held, 1))
+
+
+def _held(value: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """Give the records that an object holds besides what speaks of them; None for a record."""
+    if any(name in value for name in ("id", "text", "body")):
+        return None
+    for name in ("data", "ads", "results", "items", "records"):
+        rows = value.get(name)
+        if isinstance(rows, list) and rows and all(isinstance(r, dict) for r in rows):
+            return (
+                rows if not any(isinstance(v, str) and " " in v for v in value.values()) else None
+            )
+    return None
 
 
 def _ends_open(line: bytes) -> bool:
@@ -601,7 +649,8 @@ def _xlsx(raw: bytes, name: str, ask: Ask) -> Iterator[Item]:
     def rows(sheet: str) -> Iterator[Row | Bad]:
         header: list[str] = []
         for n, cells in enumerate(book.get_sheet_by_name(sheet).iter_rows(), 1):
-            if not any(str(c).strip() for c in cells):
+            filled = sum(bool(str(c).strip()) for c in cells)
+            if not filled or (not header and filled == 1 < len(cells)):  # a title over the table
                 continue
             if not header:
                 header = [str(c).strip() or f"column {i + 1}" for i, c in enumerate(cells)]
@@ -609,8 +658,12 @@ def _xlsx(raw: bytes, name: str, ask: Ask) -> Iterator[Item]:
             values = {k: v if v != "" else None for k, v in zip(header, cells, strict=False)}
             yield n, f"{name}, sheet {sheet}, row {n}", values
 
-    for sheet in book.sheet_names:
-        yield from _rows(rows(sheet), f"{name}, sheet {sheet}", ask)
+    sheets = [s for s in book.sheet_names if book.get_sheet_by_name(s).height]
+    if not sheets:
+        raise InputError("holds no record")
+    for sheet in sheets:
+        shown = f"{name}, sheet {sheet}"
+        yield from _guarded(shown, partial(_rows, rows(sheet), shown, ask))
 
 
 def _warc(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
@@ -630,7 +683,7 @@ def _warc(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
         url = record.headers.get("WARC-Target-URI", "") or ""
         place = f"{name}, record {number} ({url})"
         head = sum(len(k) + len(v) + 4 for k, v in record.headers.items())
-        if record.stream_pos + head + int(record.headers.get("Content-Length", 0)) > size:
+        if record.stream_pos + head + int(record.headers.get("Content-Length") or 0) > size:
             yield Bad(place, url, "the page breaks off")
             return
         kind = (record.http_content_type or "").lower()
