@@ -360,7 +360,7 @@ def scan(
         ),
     ],
     out: Annotated[
-        Path,
+        str,
         typer.Option(
             help="A folder for all results, or a .parquet, .jsonl, .csv, .sarif or .github file."
         ),
@@ -374,7 +374,17 @@ def scan(
     id_column: Annotated[
         list[str] | None, typer.Option(help="Column of the id; repeatable; else guessed.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes; 0 for one a core.")] = 0,
+    workers: Annotated[int, typer.Option(help="Processes; 0 for one a core.", min=0)] = 0,
+    engine: Annotated[
+        str, typer.Option(help="local, or daft: Daft on this machine or a Ray cluster ([cluster]).")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="With Daft: the Ray cluster, such as auto or host:6379.")
+    ] = None,
+    main_content: Annotated[
+        bool,
+        typer.Option("--main-content", help="Of HTML read only the article, no banners, buttons."),
+    ] = False,
     sensitivity: Sensitivity = SensitivityName.balanced,
     model: ModelName = "fast",
     rules: RuleFiles = None,
@@ -401,6 +411,7 @@ def scan(
 ) -> None:
     """Scan many texts over all cores; interrupted, the same command goes on ([scan])."""
     try:
+        from hypecheck.batch import progress
         from hypecheck.batch import scan as batch
     except ImportError as e:
         raise HypeCheckError(
@@ -416,13 +427,16 @@ def scan(
         tuple(only) if only else None,
         tuple(disable or ()),
         _allow_list(allow, allow_list, inline),
+        main_content=main_content,
     )
-    with _progress(quiet) as (tell, update):
+    with progress.shown(quiet) as (tell, update):
         summary = batch.scan(
             plan,
             out,
             rows=rows,
             workers=workers,
+            engine=engine,
+            address=address,
             fresh=fresh,
             max_errors=max_errors,
             baseline=baseline,
@@ -522,42 +536,6 @@ def review_sample(
     except OSError as e:
         raise InputError(f"{training}: cannot be written: {e.strerror}") from None
     typer.echo(f"{training}: {count:,} sentences; {left:,} wait for verdicts", err=True)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[tuple[Any, Any]]:
-    """Give functions for messages and progress: on a terminal one line, else plain lines."""
-    import time
-
-    start = last = time.monotonic()
-
-    def text(p: Any) -> str:
-        seconds = max(time.monotonic() - start, 0.1)
-        return (
-            f"{p.records:,} records read, {p.parts:,} parts done"
-            + (f" ({p.resumed:,} from before)" if p.resumed else "")
-            + f", {p.records / seconds:,.0f} records/s, {p.characters / seconds / 1e6:.1f} MB/s"
-            + (f", {p.errors:,} errors" if p.errors else "")
-        )
-
-    if quiet or not sys.stderr.isatty():
-
-        def plain(p: Any) -> None:
-            nonlocal last
-            if not quiet and time.monotonic() - last >= 10:
-                last = time.monotonic()
-                typer.echo(text(p), err=True)
-
-        yield lambda m: typer.echo(m, err=True), plain
-        return
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    with console.status("reading") as status:
-        yield (
-            lambda m: console.print(m, markup=False, highlight=False),
-            lambda p: status.update(text(p)),
-        )
 
 
 @app.command()

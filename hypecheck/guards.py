@@ -278,6 +278,14 @@ def _context() -> _Context:
     return _Context()
 
 
+def forget() -> None:
+    """Let go of the words of all texts so far: spaCy keeps each for good.
+
+    For long runs of one thread; what is judged does not change.
+    """
+    _context.cache_clear()
+
+
 def judge(
     text: str,
     sentences: Sequence[Sentence],

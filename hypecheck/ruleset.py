@@ -57,7 +57,8 @@ def options() -> re2.Options:
     opts = re2.Options()
     opts.case_sensitive = False
     opts.log_errors = False
-    opts.max_mem = 512 << 20
+    # Bounds the states that a pattern keeps of the texts it has seen, too: of hundreds of patterns.
+    opts.max_mem = 8 << 20
     return opts
 
 

@@ -9,9 +9,11 @@ import itertools
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +22,13 @@ from typing import Any
 import duckdb
 import pandas
 import polars
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 
-from hypecheck.batch import parts, readers
+from hypecheck.batch import parts, places, readers
 from hypecheck.batch.readers import Ask
 from hypecheck.batch.records import Bad, Item, Record
 from hypecheck.batch.scan import Plan, scan
@@ -72,6 +76,18 @@ TABLES: dict[str, tuple[bytes, list[str]]] = {
     "UTF-16": ("id,text\n1,café\n".encode("utf-16"), ["café"]),
     "blank lines": (b"id,text\n\n1,Hi\n\n\n2,Ho\n", ["Hi", "Ho"]),
     "short row": (b"id,text,date\n1,Hi\n", ["Hi"]),
+    "backslash before quotes": (
+        b'id,text\n1,"say \\"cure\\" now"\n2,Hi\n',
+        ['say "cure" now', "Hi"],
+    ),
+    "one column with commas": (b"ad text\nAct now, friend\nHi\n", ["Act now, friend", "Hi"]),
+    "line ends of old Macs": (b"id,text\r1,Act now\r2,Hi\r", ["Act now", "Hi"]),
+    "HTML in cells": (b'id,html\n1,"<p>Act now</p><p>Hi</p>"\n', ["Act now\nHi"]),
+    "names of a spreadsheet": (b"Library ID,Ad Text\n1,Act now\n", ["Act now"]),
+    "thousands of lines in a cell": (
+        b'id,text\n1,"' + b"a\n" * 3000 + b'z"\n2,Hi\n',
+        ["a\n" * 3000 + "z", "Hi"],
+    ),
     "inch sign": (b'id,text\n1,a 5" scar\n2,Hi\n', ['a 5" scar', "Hi"]),
 }
 
@@ -88,15 +104,22 @@ def test_tabs_are_told_by_the_header(put: Any) -> None:
 
 
 def test_stray_quote_costs_its_row_only(put: Any) -> None:
-    rows = [f"{i},Text number {i}" for i in range(5000)]
-    rows[3000] = '3000,"a quote that never closes'
+    rows = [f"{i},Text number {i}" for i in range(1, 75_001)]
+    rows[69_999] = '70000,"a quote that never closes'
     found = items(put("ads.csv", "id,text\n" + "\n".join(rows) + "\n"))
     (wrong,) = bad(found)
-    assert "line 3002" in wrong.place
+    assert wrong.place.endswith("line 70001 (row 70000)")
     assert "quote" in wrong.reason
     assert [r.id for r in found if isinstance(r, Record)] == [
-        str(i) for i in range(5000) if i != 3000
+        str(i) for i in range(1, 75_001) if i != 70_000
     ]
+
+
+def test_stray_quote_in_the_last_row_or_header_is_said(put: Any) -> None:
+    found = items(put("ads.csv", 'id,text\n1,Hi\n2,"open\n3,Ho\n'))
+    assert texts(found) == ["Hi", "Ho"]
+    assert "line 3" in bad(found)[0].place
+    assert "header" in bad(items(put("head.csv", 'id,"text\n1,Hi\n')))[0].reason
 
 
 def test_stray_quote_closed_by_another_costs_its_row_only(put: Any) -> None:
@@ -200,6 +223,67 @@ def test_meta_export_gives_a_record_for_each_creative(tmp_path: Path, form: str)
     assert {r.advertiser for r in found if isinstance(r, Record)} == {"Clinic"}
 
 
+SNAPSHOT = {
+    "adArchiveID": "7",
+    "pageName": "Clinic",
+    "startDate": 1767312000,
+    "snapshot": {"body": {"text": "Act now"}, "title": "Cure", "cards": [{"body": "Call us"}]},
+}
+NESTED: dict[str, tuple[Any, list[tuple[str, str]]]] = {
+    "a page of the Ad Library": ([SNAPSHOT], [("7#1", "Cure\nAct now"), ("7#2", "Call us")]),
+    "an answer on one line": ({"data": [{"id": 1, "text": "Hi"}], "paging": {}}, [("1", "Hi")]),
+    "within an object": ({"ad": {"id": 5, "text": "Act now"}}, [("5", "Act now")]),
+    "a list": ({"id": 1, "text": ["Act", "now", None]}, [("1", "Act\nnow")]),
+    "not a number": ({"id": 1, "text": float("nan")}, [("1", "")]),
+}
+
+
+@pytest.mark.parametrize(("content", "wanted"), NESTED.values(), ids=NESTED)
+def test_nested_json_is_read(put: Any, content: Any, wanted: list[tuple[str, str]]) -> None:
+    found = items(put("ads.json", json.dumps(content)))
+    assert [(r.id, r.text) for r in found if isinstance(r, Record)] == wanted
+    assert not bad(found)
+
+
+def test_seconds_are_a_date(put: Any) -> None:
+    record = items(put("ads.json", json.dumps([SNAPSHOT])))[0]
+    assert (record.advertiser, record.date) == ("Clinic", "2026-01-02")  # type: ignore[union-attr]
+
+
+def test_parts_of_objects_in_lists_are_reached(put: Any) -> None:
+    row = {"id": 1, "cards": [{"body": "Act"}, {"body": "now"}], "text": {"en": "Hi"}}
+    path = put("ads.jsonl", json.dumps(row))
+    assert texts(items(path, "cards.body")) == ["Act\nnow"]
+    assert "such as text.en" in bad(items(path))[0].reason
+
+
+def test_depth_and_emptiness_are_said(put: Any) -> None:
+    for name, content, reason in (
+        ("deep.json", "[" * 100_000, "nested too deep"),
+        ("empty.json", "[]", "holds no record"),
+        ("head.csv", "id,text\n", "holds no record"),
+    ):
+        assert reason in bad(items(put(name, content)))[0].reason
+
+
+def test_workbook_is_read(tmp_path: Path) -> None:
+    frame = polars.DataFrame({"Ad ID": [5, 6], "Ad Text": ["Act now", "=1+2 cheap"]})
+    path = tmp_path / "ads.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        book.add_worksheet("empty")
+        sheet = book.add_worksheet("ads")
+        sheet.write(0, 0, "Export of 2026")  # a title over the table
+        for r, row in enumerate([frame.columns, *frame.rows()]):
+            for c, cell in enumerate(row):
+                (sheet.write_string if isinstance(cell, str) else sheet.write)(r + 2, c, cell)
+        sheet.write(5, 1, 7.5)
+    found = items(path)
+    assert [(r.id, r.text) for r in found if isinstance(r, Record)] == [
+        ("5", "Act now"), ("6", "=1+2 cheap"), ("6", "7.5"),
+    ]  # fmt: skip
+    assert not bad(found)
+
+
 # Other files
 
 
@@ -221,20 +305,17 @@ def test_mail_is_read(put: Any) -> None:
     assert record.advertiser.startswith("Clinic")
 
 
-def test_warc_gives_its_pages(put: Any) -> None:
-    def response(url: str, body: bytes, head: bytes) -> bytes:
-        http = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + body
-        return (
-            (
-                f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: {url}\r\n"
-                "WARC-Date: 2026-01-02T03:04:05Z\r\n"
-                "Content-Type: application/http;msgtype=response\r\n"
-                f"Content-Length: {len(http)}\r\n\r\n"
-            ).encode()
-            + http
-            + b"\r\n\r\n"
-        )
+def response(url: str, body: bytes, head: bytes) -> bytes:
+    http = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + body
+    top = (
+        f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: {url}\r\n"
+        "WARC-Date: 2026-01-02T03:04:05Z\r\nContent-Type: application/http;msgtype=response\r\n"
+        f"Content-Length: {len(http)}\r\n\r\n"
+    )
+    return top.encode() + http + b"\r\n\r\n"
 
+
+def test_warc_gives_its_pages(put: Any) -> None:
     page = "<h1>Café</h1><p>Act now</p>"
     warc = response(
         "https://www.a.example/x", page.encode("latin-1"),
@@ -250,6 +331,43 @@ def test_warc_gives_its_pages(put: Any) -> None:
     assert [r.site for r in found if isinstance(r, Record)] == ["a.example", "b.example"]
     packed = gzip.compress(warc)
     assert texts(items(put("crawl.warc.gz", packed))) == ["Café\nAct now"] * 2
+
+
+def test_warc_that_breaks_off_keeps_what_was_read(put: Any) -> None:
+    pages = [f"<p>Act now, {random.getrandbits(4_000)}</p>".encode() for _ in range(20)]
+    head = b"Content-Type: text/html\r\n"
+    whole = b"".join(gzip.compress(response("https://a.example", p, head)) for p in pages)
+    found = items(put("whole.warc.gz", whole))
+    kept = items(put("cut.warc.gz", whole[:-400]))
+    assert 0 < len(texts(kept)) < len(texts(found))
+    assert texts(found)[: len(texts(kept))] == texts(kept)
+    assert [b.place.rpartition("/cut.warc.gz")[2] for b in bad(kept)] == [
+        ", record 20 (https://a.example)", "",
+    ]  # fmt: skip
+    assert all("breaks off" in b.reason for b in bad(kept))
+
+
+def test_pipe_is_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"id,text\n1,Act now\n",))
+    writer.start()
+    assert texts(items(pipe)) == ["Act now"]
+    writer.join()
+
+
+def test_article_alone_on_request(put: Any) -> None:
+    page = (
+        "<body><nav><a href=/>Home</a></nav><article><h1>Knees</h1><p>Only 3 spots left for our "
+        "knee therapy, call the clinic before Friday and ask for Dr. Stone.</p></article>"
+        "<aside class=sidebar>Hair sale!</aside></body>"
+    )
+    path = put("a.html", page)
+    assert "Hair sale!" in texts(items(path))[0]
+    (article,) = texts(items(path, main_content=True))
+    assert article.splitlines()[0] == "Knees"
+    assert "Only 3 spots left" in article
+    assert "Hair sale!" not in article
 
 
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,6 +397,48 @@ def test_broken_files_name_the_place_and_do_not_stop_the_next(put: Any, tmp_path
     assert "binary" in reasons["d.txt"]
     assert texts(found)[-1] == "Fine."
     assert len(texts(found)) > 1000  # what came before the damage is kept
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """A store that speaks S3's protocol, and the options of its URLs."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    with pytest.MonkeyPatch.context() as patch:
+        for k, v in {"ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x", "REGION": "us-east-1"}.items():
+            patch.setenv(f"AWS_{k}", v)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+        client.create_bucket(Bucket="ads")
+        yield f"endpoint_override={host}:{port}&scheme=http"
+        server.stop()
+
+
+def test_store_is_read_and_written(
+    bucket: str, put: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pq.write_table(pa.table({"id": ["2"], "text": [AD]}), tmp_path / "b.parquet")
+    path = put("a.csv.gz", gzip.compress(b"id,text\n1,Act now\n"))
+    for file in (path, tmp_path / "b.parquet"):
+        places.store(file, f"s3://ads/in/{file.name}?{bucket}")
+    monkeypatch.chdir(tmp_path)
+    inputs = (f"s3://ads/in?{bucket}", f"s3://ads/in/none.csv?{bucket}")
+    scan(Plan(inputs, model="none"), f"s3://ads/results?{bucket}", workers=1)
+    back = tmp_path / "back"
+    back.mkdir()
+    for place in places.found(f"s3://ads/results?{bucket}", lambda _: True):
+        with place.open() as file:
+            (back / place.name.partition("?")[0].rpartition("/")[2]).write_bytes(file.read())
+    rows = pq.read_table(back / "documents.parquet").to_pylist()
+    assert [(r["id"], r["status"]) for r in rows] == [
+        ("1", "scanned"), ("2", "scanned"), ("", "error"),
+    ]  # fmt: skip
+    assert rows[0]["place"].startswith("s3://ads/in/a.csv.gz")
+    assert json.loads((back / "summary.json").read_text())["records"] == 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv.gz", "b.parquet", "back"]
 
 
 # One part
@@ -388,24 +548,80 @@ def command(ads: Path, out: Path, *more: str) -> list[str]:
     return [*run, "--model", "none", "--workers", "2", *more]
 
 
-def test_killed_scan_goes_on_to_the_same_bytes(ads: Path, whole: Path, tmp_path: Path) -> None:
+def test_killed_at_ten_moments_it_goes_on_to_the_same_bytes(
+    ads: Path, whole: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "killed"
     left = tmp_path / ".killed.parts"
-    for _ in range(3):
-        process = subprocess.Popen(command(ads, out), start_new_session=True)
+    rng = random.Random()
+    kills = 0
+    while kills < 10:
+        process = subprocess.Popen(
+            command(ads, out, "--workers", str(1 + kills % 2)),
+            start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
         deadline = time.monotonic() + 60
-        before = len(list(left.glob("*.arrow")))
-        while time.monotonic() < deadline and process.poll() is None:
-            if len(list(left.glob("*.arrow"))) > before:
-                break
+        while not left.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
+        time.sleep(rng.uniform(0, 3))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
         process.wait()
     done = subprocess.run(command(ads, out), capture_output=True, text=True, check=True)
     assert "1,800 records" in done.stdout
     assert bytes_of(out) == bytes_of(whole)
     assert not left.exists()
+
+
+def test_workers_end_with_a_killed_scan(ads: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(ads, tmp_path / "out"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    own = psutil.Process(process.pid)
+    workers: list[psutil.Process] = []
+    while len(workers) < 3 and process.poll() is None:  # two, and Python's resource tracker
+        workers = own.children()
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert len(workers) == 3
+    assert not alive
+
+
+def test_full_disk_keeps_what_is_done(ads: Path, whole: Path, tmp_path: Path) -> None:
+    def little_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+    out = tmp_path / "out"
+    failed = subprocess.run(
+        command(ads, out), capture_output=True, text=True, check=False, preexec_fn=little_room
+    )
+    assert failed.returncode == 3
+    assert "File too large" in failed.stderr
+    assert f"kept in {tmp_path}/.out.parts" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not out.exists()
+    subprocess.run(command(ads, out), capture_output=True, check=True)
+    assert bytes_of(out) == bytes_of(whole)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a user to whom nothing is permitted")
+def test_no_permission_is_said(put: Any, tmp_path: Path) -> None:
+    path = put("ads.csv", "id,text\n1,Act now\n")
+    plan = Plan((str(path),), model="none")
+    plan.checker()  # what is loaded late is loaded
+    os.seteuid(65534)
+    try:
+        found = list(readers.read([str(path)], Ask()))
+        with pytest.raises(HypeCheckError, match="no such folder"):
+            scan(plan, tmp_path / "out")
+    finally:
+        os.seteuid(0)
+    assert [(b.place, b.reason) for b in bad(found)] == [
+        (str(path), "may not be read: permission denied")
+    ]
 
 
 def test_interrupted_scan_says_how_to_go_on(tmp_path: Path) -> None:

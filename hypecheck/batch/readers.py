@@ -13,6 +13,7 @@ import email.policy
 import io
 import itertools
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -25,13 +26,15 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from hypecheck.batch import places
+from hypecheck.batch.places import Place
 from hypecheck.batch.records import Bad, Columns, Item, Record, choose, records_of
 from hypecheck.errors import InputError
 from hypecheck.page import looks_like_html, page_regions, page_text
 from hypecheck.reading import read_bytes
 
 LARGEST_DOCUMENT = 20_000_000  # bytes of a file that is one text
-LONGEST_ROW = 1_000  # lines, or 1 MB: a quote that stays open so long was never meant to open
+LONGEST_ROW = 10_000  # lines, or 2 MB: a quote that stays open so long was never meant to open
 _SAMPLE = 50  # rows looked at to choose columns
 _HEAD = 65_536
 _DOCUMENTS = frozenset([".txt", ".md", ".html", ".htm", ".xhtml", ".eml"])
@@ -45,38 +48,48 @@ class Ask:
 
     text_columns: Sequence[str] = ()
     id_columns: Sequence[str] = ()
+    main_content: bool = False  # of HTML, the article alone
     tell: Callable[[str], None] = lambda _: None
     chosen: dict[str, Columns] = field(default_factory=dict)
+    read: int = 0  # bytes of the files that are behind
+    _here: Callable[[], float] = lambda: 0  # bytes of the file that is being read
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the inputs, as they lie there, are behind."""
+        try:
+            return self.read + int(self._here())
+        except (OSError, ValueError):  # a pipe, or closed
+            return self.read
 
 
 def read(inputs: Iterable[str], ask: Ask) -> Iterator[Item]:
     """Give the records of all inputs in order: files, folders (sorted), ``-`` for stdin."""
-    for name in inputs:
-        if name == "-":
+    return read_places(expand(inputs), ask)
+
+
+def read_places(places: Iterable[Place], ask: Ask) -> Iterator[Item]:
+    """Give the records of some files in order."""
+    for place in places:
+        if place.name == "-":
             yield from _guarded("standard input", lambda: _stream(sys.stdin.buffer, "stdin", ask))
-            continue
-        path = Path(name)
-        for file in _files(path):
-            shown = str(file)
-            yield from _guarded(shown, partial(_file, file, shown, ask))
+        else:
+            yield from _guarded(place.name, partial(_file, place, ask))
+            ask._here = lambda: 0
+            ask.read += place.size or 0
 
 
-def expand(inputs: Iterable[str]) -> list[Path]:
-    """Give the files that :func:`read` will read, standard input left out."""
-    return [f for name in inputs if name != "-" for f in _files(Path(name))]
+def expand(inputs: Iterable[str]) -> list[Place]:
+    """Give the files that :func:`read` will read; standard input stays ``-``."""
+    return [
+        place
+        for name in inputs
+        for place in ([Place("-")] if name == "-" else places.found(name, _known))
+    ]
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = []
-    for p in sorted(path.rglob("*")):
-        suffixes = [s.lower() for s in p.suffixes]
-        if suffixes and suffixes[-1] in _PACKED:
-            suffixes.pop()
-        if p.is_file() and suffixes and suffixes[-1] in _DOCUMENTS | _TABLES:
-            found.append(p)
-    return found
+def _known(name: str) -> bool:
+    return _suffix(name) in _DOCUMENTS | _TABLES
 
 
 def _guarded(name: str, items: Callable[[], Iterator[Item]]) -> Iterator[Item]:
@@ -94,24 +107,28 @@ def _guarded(name: str, items: Callable[[], Iterator[Item]]) -> Iterator[Item]:
         yield Bad(name, "", "may not be read: permission denied")
     except (EOFError, zlib.error) as e:
         yield Bad(name, "", f"the compressed data breaks off or is damaged after record {n}: {e}")
-    except (OSError, ValueError) as e:
+    except RecursionError:
+        yield Bad(name, "", f"cannot be read on after record {n}: nested too deep")
+    except (OSError, ValueError, csv.Error) as e:
         yield Bad(name, "", f"cannot be read on after record {n}: {e}")
 
 
-def _file(path: Path, name: str, ask: Ask) -> Iterator[Item]:
-    if path.stat().st_size == 0:
-        yield Bad(name, "", "is empty (0 bytes)")
-        return
-    with path.open("rb") as raw:
-        if raw.read(4) == b"PAR1":
-            yield from _parquet(path, name, ask)
-            return
-        raw.seek(0)
-        yield from _stream(raw, name, ask)
+def _file(place: Place, ask: Ask) -> Iterator[Item]:
+    with place.open() as raw:
+        head = raw.read(4)
+        if not head:
+            yield Bad(place.name, "", "is empty (0 bytes)")
+        elif not raw.seekable():  # a pipe
+            yield from _stream(_Again(head, raw), place.name, ask)
+        else:
+            raw.seek(0)
+            ask._here = raw.tell
+            read = _parquet if head == b"PAR1" else _stream
+            yield from read(raw, place.name, ask)
 
 
 @contextmanager
-def _unpacked(raw: IO[bytes]) -> Iterator[Any]:
+def _unpacked(raw: Any) -> Iterator[Any]:
     head = raw.read(4)
     whole = _Again(head, raw)
     if head[:2] == b"\x1f\x8b":
@@ -128,7 +145,7 @@ def _unpacked(raw: IO[bytes]) -> Iterator[Any]:
 class _Again(io.RawIOBase):
     """A stream with the bytes that were looked at put back in front."""
 
-    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+    def __init__(self, head: bytes, rest: Any) -> None:
         self._head = head
         self._rest = rest
 
@@ -144,6 +161,41 @@ class _Again(io.RawIOBase):
             data += self._rest.read(len(buffer) - len(data)) or b""
         buffer[: len(data)] = data
         return len(data)
+
+
+class _Whole(io.RawIOBase):
+    """A stream that ends where its data are damaged, and says afterwards how."""
+
+    def __init__(self, plain: Any) -> None:
+        self._plain = plain
+        self.error: Exception | None = None
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer`` as far as there are bytes."""
+        n = 0
+        while n < len(buffer) and self.error is None:
+            try:  # in small pieces: what is read together with the damage is lost
+                piece = self._plain.read(min(8_192, len(buffer) - n))
+            except (EOFError, zlib.error, OSError) as e:
+                self.error = e
+                break
+            if not piece:
+                break
+            buffer[n : n + len(piece)] = piece
+            n += len(piece)
+        return n
+
+
+def _whole_lines(raw: Any) -> Iterator[bytes]:
+    """Give lines; the last not if damage broke it off."""
+    for line in raw:
+        if not line.endswith(b"\n") and raw.raw.error is not None:
+            return
+        yield line
 
 
 class _Gunzip(io.RawIOBase):
@@ -192,20 +244,17 @@ class _Gunzip(io.RawIOBase):
             self._error = e
 
 
-def _stream(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
+def _stream(raw: Any, name: str, ask: Ask) -> Iterator[Item]:
     with _unpacked(raw) as plain:
-        buffered = io.BufferedReader(_Again(b"", plain), 1 << 20)
+        whole = _Whole(plain)
+        buffered = io.BufferedReader(whole, 1 << 20)
         head = buffered.peek(_HEAD)[:_HEAD]
         stripped = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         suffix = _suffix(name)
         if head[:5] == b"WARC/":
-            with tempfile.TemporaryFile() as whole:  # FastWARC reads what it can seek in
-                try:
-                    shutil.copyfileobj(buffered, whole)
-                except (EOFError, zlib.error) as e:
-                    yield Bad(name, "", f"the compressed data breaks off or is damaged: {e}")
-                whole.seek(0)
-                yield from _warc(whole, name)
+            with tempfile.TemporaryFile() as pages:  # FastWARC reads what it can seek in
+                shutil.copyfileobj(buffered, pages)
+                yield from _warc(pages, name, ask)
         elif head[:4] == b"PAR1":
             raise InputError("Parquet is read from files only, not packed or from standard input")
         elif head[:4] == b"PK\x03\x04" and (b"xl/" in head or suffix == ".xlsx"):
@@ -217,10 +266,16 @@ def _stream(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
         elif suffix in (".csv", ".tsv") or (suffix not in _DOCUMENTS and _tabular(head)):
             yield from _rows(_csv(buffered, head, name), name, ask)
         else:
-            yield _document(buffered.read(LARGEST_DOCUMENT + 1), name, suffix)
+            text = buffered.read(LARGEST_DOCUMENT + 1)
+            if whole.error is None:
+                yield _document(text, name, suffix, ask)
+        if whole.error is not None:
+            raise whole.error
 
 
 def _suffix(name: str) -> str:
+    if places.is_url(name):
+        name = name.partition("?")[0]
     suffixes = [s.lower() for s in Path(name).suffixes]
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
@@ -247,13 +302,26 @@ def _tabular(head: bytes) -> bool:
 # One text a file
 
 
-def _document(raw: bytes, name: str, suffix: str) -> Item:
+def _document(raw: bytes, name: str, suffix: str, ask: Ask) -> Item:
     if suffix == ".eml":
         return _mail(raw, name)
     text = read_bytes(raw, name, LARGEST_DOCUMENT)
     if looks_like_html(text):
-        return Record(name, name, page_text(text), regions=page_regions(text))
+        html = _html(text, ask)
+        return Record(name, name, page_text(html), regions=page_regions(html))
     return Record(name, name, text)
+
+
+def _html(html: str, ask: Ask) -> str:
+    """Give what of a page is asked for: the article alone, or everything."""
+    if not ask.main_content:
+        return html
+    from resiliparse.extract.html2text import extract_plain_text
+
+    article: str = extract_plain_text(
+        html, preserve_formatting="minimal_html", main_content=True, alt_texts=False
+    )
+    return article or html  # a page that is no article is read whole
 
 
 def _mail(raw: bytes, name: str) -> Item:
@@ -306,6 +374,8 @@ def _rows(rows: Iterator[Row | Bad], name: str, ask: Ask) -> Iterator[Item]:
             yield from records_of(values, columns, place, number)
     if broken is not None:
         raise broken
+    if not sample:
+        raise InputError("holds no record")
 
 
 def _decode_line(raw: bytes) -> str:
@@ -316,16 +386,35 @@ def _decode_line(raw: bytes) -> str:
         return raw.decode("cp1252", "replace")
 
 
-def _text_lines(raw: IO[bytes], head: bytes) -> Iterator[str]:
+def _text_lines(raw: Any, head: bytes) -> Iterator[str]:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         yield from io.TextIOWrapper(raw, "utf-16", errors="replace", newline="")
         return
-    for n, line in enumerate(raw):
+    if b"\r" in head and b"\n" not in head:  # Excel's "CSV (Macintosh)"
+        yield from io.TextIOWrapper(raw, "cp1252" if _is_cp1252(head) else "utf-8", "replace")
+        return
+    for n, line in enumerate(_whole_lines(raw)):
         yield _decode_line(line.removeprefix(b"\xef\xbb\xbf") if n == 0 else line).replace("\0", "")
 
 
+def _is_cp1252(head: bytes) -> bool:
+    try:
+        head[:-4].decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
 def _delimiter(header: str) -> str:
-    return max(",\t;|", key=header.count)
+    found = max(",\t;|", key=header.count)
+    return found if found in header else "\x1f"  # one column, whatever its cells hold
+
+
+def _dialect(header: str, head: str) -> dict[str, Any]:
+    """Say how cells are told apart, and quotes within them: doubled, or behind a backslash."""
+    escaped = re.search(r'\\"[^,;|\t\r\n]', head) is not None and '""' not in head
+    more = {"escapechar": "\\", "doublequote": False} if escaped else {}
+    return {"delimiter": _delimiter(header), **more}
 
 
 class _TooLongError(Exception):
@@ -351,9 +440,13 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        if len(self.taken) >= LONGEST_ROW or self._size > 1_000_000:
+        if len(self.taken) >= LONGEST_ROW or self._size > 2_000_000:
             raise _TooLongError
-        line = self._back.pop() if self._back else next(self._lines)
+        line = self._back.pop() if self._back else next(self._lines, None)
+        if line is None:
+            if self.taken:  # within a row: its quote is open
+                raise _TooLongError
+            raise StopIteration
         self.number += 1
         self._size += len(line)
         self.taken.append(line)
@@ -365,7 +458,7 @@ class _Lines:
         self.number -= len(self.taken) - 1
 
 
-def _csv(raw: IO[bytes], head: bytes, name: str) -> Iterator[Row | Bad]:
+def _csv(raw: Any, head: bytes, name: str) -> Iterator[Row | Bad]:
     csv.field_size_limit(2_000_000)
     lines = _Lines(_text_lines(raw, head))
     first = next(lines, None)
@@ -373,14 +466,17 @@ def _csv(raw: IO[bytes], head: bytes, name: str) -> Iterator[Row | Bad]:
         first = next(lines, None)
     if first is None:
         raise InputError("holds no row")
-    delimiter = _delimiter(first)
+    dialect = _dialect(first, _decode_line(head))
     header_lines = itertools.chain([first], lines)
-    header = [c.strip() for c in next(csv.reader(header_lines, delimiter=delimiter))]
+    try:
+        header = [c.strip() for c in next(csv.reader(header_lines, **dialect))]
+    except _TooLongError:
+        raise InputError("a quote opens in the header and does not close") from None
     names = [c or f"column {i + 1}" for i, c in enumerate(header)]
     if len(set(names)) < len(names):
         names = [f"{c} ({i + 1})" if names.index(c) < i else c for i, c in enumerate(names)]
     number = 0
-    reader = csv.reader(lines, delimiter=delimiter)
+    reader = csv.reader(lines, **dialect)
     while True:
         lines.begin()
         at = lines.number + 1
@@ -393,7 +489,7 @@ def _csv(raw: IO[bytes], head: bytes, name: str) -> Iterator[Row | Bad]:
             why = "a quote opens and does not close" if isinstance(e, _TooLongError) else str(e)
             yield Bad(f"{name}, line {at} (row {number})", "", why)
             lines.back_to_second()
-            reader = csv.reader(lines, delimiter=delimiter)
+            reader = csv.reader(lines, **dialect)
             continue
         if not row:
             continue
@@ -404,14 +500,14 @@ def _csv(raw: IO[bytes], head: bytes, name: str) -> Iterator[Row | Bad]:
             yield Bad(place, "", wrong + "; a stray quote or delimiter")
             if len(lines.taken) > 1:  # the row swallowed others: they are read by themselves
                 lines.back_to_second()
-                reader = csv.reader(lines, delimiter=delimiter)
+                reader = csv.reader(lines, **dialect)
             continue
-        yield number, place, dict(zip(names, row, strict=False))
+        yield number, place, dict(itertools.zip_longest(names, row))
 
 
-def _json_lines(raw: IO[bytes], name: str) -> Iterator[Row | Bad]:
+def _json_lines(raw: Any, name: str) -> Iterator[Row | Bad]:
     number = 0
-    for n, line in enumerate(raw, 1):
+    for n, line in enumerate(_whole_lines(raw), 1):
         if n == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if not line.strip():
@@ -434,7 +530,24 @@ def _json_lines(raw: IO[bytes], name: str) -> Iterator[Row | Bad]:
         if not isinstance(value, dict):
             yield Bad(place, "", "not a JSON object")
             continue
-        yield number, place, value
+        held = _held(value)
+        if held is None:
+            yield number, place, value
+        else:  # the answer of an API, a page of many
+            yield from ((i, f"{place}, record {i}", row) for i, row in enumerate(held, 1))
+
+
+def _held(value: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """Give the records that an object holds besides what speaks of them; None for a record."""
+    if any(name in value for name in ("id", "text", "body")):
+        return None
+    for name in ("data", "ads", "results", "items", "records"):
+        rows = value.get(name)
+        if isinstance(rows, list) and rows and all(isinstance(r, dict) for r in rows):
+            return (
+                rows if not any(isinstance(v, str) and " " in v for v in value.values()) else None
+            )
+    return None
 
 
 def _ends_open(line: bytes) -> bool:
@@ -500,17 +613,21 @@ def _json_array(raw: IO[bytes], name: str) -> Iterator[Row | Bad]:
         buffer += piece
 
 
-def _parquet(path: Path, name: str, ask: Ask) -> Iterator[Item]:
+def _parquet(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(raw)
     except pa.ArrowException as e:
         raise InputError(f"not readable as Parquet, perhaps cut off: {e}") from None
 
+    number = 0
+    size, every = raw.seek(0, 2), max(1, file.metadata.num_rows)
+    ask._here = lambda: size * number / every
+
     def rows() -> Iterator[Row | Bad]:
-        number = 0
+        nonlocal number
         try:
             for batch in file.iter_batches(1_000):
                 for row in batch.to_pylist():
@@ -533,7 +650,8 @@ def _xlsx(raw: bytes, name: str, ask: Ask) -> Iterator[Item]:
     def rows(sheet: str) -> Iterator[Row | Bad]:
         header: list[str] = []
         for n, cells in enumerate(book.get_sheet_by_name(sheet).iter_rows(), 1):
-            if not any(str(c).strip() for c in cells):
+            filled = sum(bool(str(c).strip()) for c in cells)
+            if not filled or (not header and filled == 1 < len(cells)):  # a title over the table
                 continue
             if not header:
                 header = [str(c).strip() or f"column {i + 1}" for i, c in enumerate(cells)]
@@ -541,14 +659,20 @@ def _xlsx(raw: bytes, name: str, ask: Ask) -> Iterator[Item]:
             values = {k: v if v != "" else None for k, v in zip(header, cells, strict=False)}
             yield n, f"{name}, sheet {sheet}, row {n}", values
 
-    for sheet in book.sheet_names:
-        yield from _rows(rows(sheet), f"{name}, sheet {sheet}", ask)
+    sheets = [s for s in book.sheet_names if book.get_sheet_by_name(s).height]
+    if not sheets:
+        raise InputError("holds no record")
+    for sheet in sheets:
+        shown = f"{name}, sheet {sheet}"
+        yield from _guarded(shown, partial(_rows, rows(sheet), shown, ask))
 
 
-def _warc(raw: IO[bytes], name: str) -> Iterator[Item]:
+def _warc(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     number = 0
+    size = raw.seek(0, 2)
+    raw.seek(0)
     pages = ArchiveIterator(
         raw,
         record_types=WarcRecordType.response,
@@ -559,6 +683,10 @@ def _warc(raw: IO[bytes], name: str) -> Iterator[Item]:
         number += 1
         url = record.headers.get("WARC-Target-URI", "") or ""
         place = f"{name}, record {number} ({url})"
+        head = sum(len(k) + len(v) + 4 for k, v in record.headers.items())
+        if record.stream_pos + head + int(record.headers.get("Content-Length") or 0) > size:
+            yield Bad(place, url, "the page breaks off")
+            return
         kind = (record.http_content_type or "").lower()
         if kind and kind not in ("text/html", "application/xhtml+xml", "text/plain"):
             continue
@@ -576,7 +704,8 @@ def _warc(raw: IO[bytes], name: str) -> Iterator[Item]:
                 text = body.decode("cp1252", "replace")
         regions = None
         if kind != "text/plain":
-            text, regions = page_text(text), page_regions(text)
+            html = _html(text, ask)
+            text, regions = page_text(html), page_regions(html)
         if not text.strip():
             continue
         date = record.headers.get("WARC-Date", "") or ""

@@ -13,22 +13,30 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
+
+from hypecheck import guards
 from hypecheck.allow import AllowList
-from hypecheck.batch import parts, readers, writers
+from hypecheck.batch import parts, places, readers, writers
 from hypecheck.batch.records import Bad, Item
 from hypecheck.checker import VERSION, Checker
 from hypecheck.errors import HypeCheckError, InputError
 from hypecheck.types import Sensitivity
 
+ENGINES = ("local", "daft")
 STATE = "scan.json"
+FORGET = 32  # parts, after which a worker lets go of the words it has met
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,11 @@ class Plan:
     only: tuple[str, ...] | None = None
     disable: tuple[str, ...] = ()
     allow: AllowList = field(default_factory=AllowList)
+    main_content: bool = False  # of HTML, the article alone
+
+    def ask(self, tell: Callable[[str], None]) -> readers.Ask:
+        """Make what the readers need to know."""
+        return readers.Ask(self.text_columns, self.id_columns, self.main_content, tell)
 
     def checker(self, threads: int = 0) -> Checker:
         """Make the checker."""
@@ -68,6 +81,9 @@ class Progress:
     errors: int = 0
     parts: int = 0
     resumed: int = 0  # parts found done
+    read: int = 0  # bytes of the inputs that are behind
+    size: int = 0  # bytes of all inputs; 0 where it cannot be told
+    began: int = 0  # bytes that were behind before there was anything to do
     examples: list[str] = field(default_factory=list)  # of errors, the first few
 
 
@@ -77,10 +93,12 @@ class InterruptedScanError(HypeCheckError):
 
 def scan(
     plan: Plan,
-    out: Path,
+    out: Path | str,
     *,
     rows: str = "findings",
     workers: int = 0,
+    engine: str = "local",
+    address: str | None = None,
     fresh: bool = False,
     max_errors: int | None = None,
     baseline: Path | None = None,
@@ -91,9 +109,11 @@ def scan(
 
     Args:
         plan: inputs and options.
-        out: a folder for all results, or a file whose suffix says the format.
+        out: a folder for all results, or a file whose suffix says the format; or a URL of such.
         rows: for a file: one row a "findings" or "documents".
-        workers: processes; 0 for one a core.
+        workers: processes; 0 for one a core. On a cluster: of each node.
+        engine: "local", or "daft" (needs the extra "cluster").
+        address: with Daft, a Ray cluster's address; without one Daft works on this machine.
         fresh: throw away what an earlier run left.
         max_errors: stop when more records than this cannot be read.
         baseline: results of an earlier scan; what they hold is marked as known.
@@ -105,37 +125,55 @@ def scan(
         InputError: too many errors, or the disk is full; what is done is kept.
         InterruptedScanError: Ctrl-C; the same command goes on.
     """
+    url = str(out) if places.is_url(str(out)) else None
+    # What goes to a store is made here first: parts, then results.
+    out = Path(Path(url.partition("?")[0]).name) if url else Path(out)
     writers.check_target(out, rows)
-    workers = workers or max(1, len(os.sched_getaffinity(0)))
+    if engine not in ENGINES:
+        raise HypeCheckError(f"unknown engine {engine!r} (known: {', '.join(ENGINES)})")
+    if address and engine == "local":
+        raise HypeCheckError("--address names a Ray cluster: it needs --engine daft")
     folder = out.with_name(f".{out.name}.parts")
     checker = plan.checker()  # wrong options are refused here, before any process starts
     state = _state(plan, checker)
     # What came by standard input does not come again: its parts cannot be gone on with.
     if (fresh or "-" in plan.inputs) and folder.exists():
         shutil.rmtree(folder)
-    _begin(folder, state, out)
-    so_far = Progress()
+    run = Run(plan, folder, workers, max_errors, tell, progress)
+    target = folder / out.name if url else out
     try:
-        count = _run(plan, folder, workers, max_errors, tell, progress, so_far)
+        _begin(folder, state, out)
+        if engine == "daft":
+            cluster = _cluster()
+            names = cluster.run(run, address)
+        else:
+            names = run.here()
+        summary = writers.finish([folder / n for n in names], target, rows, state, baseline)
     except OSError as e:
         raise InputError(
-            f"{folder}: {e.strerror or e}; what is done is kept: make room and run it again"
+            f"{e.filename or folder}: {e.strerror or e}; what is done is kept in {folder}: "
+            "put that right and run the same command again"
         ) from None
-    summary = writers.finish([folder / _name(k) for k in range(count)], out, rows, state, baseline)
+    if url:
+        places.store(target, url)
     shutil.rmtree(folder)
     return summary
+
+
+def _cluster() -> ModuleType:
+    try:
+        from hypecheck.batch import cluster
+    except ImportError as e:
+        raise HypeCheckError(
+            f"Daft and Ray are not there ({e}): pip install 'hypecheck[cluster]'"
+        ) from None
+    return cluster
 
 
 def _state(plan: Plan, checker: Checker) -> dict[str, Any]:
     """Give what must be the same for parts to belong together."""
     v = checker.versions
-    files = []
-    for f in readers.expand(plan.inputs):
-        try:
-            stat = f.stat()
-            files.append([str(f), stat.st_size, stat.st_mtime_ns])
-        except OSError:
-            files.append([str(f), None, None])
+    files = [[p.name, p.size, p.changed] for p in readers.expand(plan.inputs)]
     return {
         "versions": {"hypecheck": VERSION, "ruleset": v.ruleset, "model": v.model},
         "plan": json.loads(json.dumps(asdict(plan))),
@@ -163,81 +201,125 @@ def _begin(folder: Path, state: dict[str, Any], out: Path) -> None:
     beside.replace(path)
 
 
-def _name(k: int) -> str:
-    return f"{k:08d}.arrow"
+def name(unit: int, k: int) -> str:
+    """Give the name of a part's file: names in order are parts in order."""
+    return f"{unit:06d}-{k:06d}.arrow"
 
 
-def _run(
-    plan: Plan,
-    folder: Path,
-    workers: int,
-    max_errors: int | None,
-    tell: Callable[[str], None],
-    progress: Callable[[Progress], None],
-    so_far: Progress,
-) -> int:
-    """Read the inputs, have each part checked that is not yet there; give how many there are."""
-    ask = readers.Ask(plan.text_columns, plan.id_columns, tell)
-    running: dict[Future[None], int] = {}
+@dataclass(slots=True)
+class Run:
+    """A scan under way: what it was asked, and how far it is."""
+
+    plan: Plan
+    folder: Path
+    workers: int
+    max_errors: int | None
+    tell: Callable[[str], None]
+    progress: Callable[[Progress], None]
+    so_far: Progress = field(default_factory=Progress)
+    _running: dict[Future[None], int] = field(default_factory=dict)  # bytes read behind each
+
+    def here(self) -> list[str]:
+        """Read the inputs, have each part checked that is not yet there; give the parts' names."""
+        ask = self.plan.ask(self.tell)
+        found = readers.expand(self.plan.inputs)
+        so_far = self.so_far
+        so_far.size = sum(p.size or 0 for p in found)
+        workers = self.workers or max(1, len(os.sched_getaffinity(0)))
+        pool: ProcessPoolExecutor | None = None
+        names: list[str] = []
+        first = 0
+        with stopping() as stop:
+            try:
+                for u, unit in enumerate(places.units(found)):
+                    if stop():
+                        break
+                    for k, items in enumerate(parts.cut(readers.read_places(unit, ask))):
+                        if stop():
+                            break
+                        count(items, so_far)
+                        self.refuse_errors()
+                        names.append(name(u, k))
+                        path = self.folder / names[-1]
+                        if path.exists():
+                            so_far.resumed += 1
+                            if pool is None:
+                                so_far.began = ask.position
+                            self._done(ask.position)
+                        else:
+                            pool = pool or start_pool(self.plan, workers)
+                            self._running[pool.submit(work, items, first, path)] = ask.position
+                            while len(self._running) > 2 * workers:
+                                self._collect()
+                        first += len(items)
+                while self._running:
+                    self._collect()
+            except BrokenProcessPool:
+                raise HypeCheckError(
+                    "a worker died, perhaps for lack of memory; what is done is kept: run the same "
+                    "command again, with fewer --workers"
+                ) from None
+            finally:
+                if pool is not None:
+                    pool.shutdown(wait=True, cancel_futures=True)
+            if stop():
+                raise InterruptedScanError(
+                    f"stopped; {so_far.parts} parts are kept, the same command goes on from there"
+                )
+        return names
+
+    def refuse_errors(self) -> None:
+        """Stop when too many records cannot be read; what is under way is finished first."""
+        if self.max_errors is not None and self.so_far.errors > self.max_errors:
+            while self._running:
+                self._collect()
+            raise InputError(
+                f"more than {self.max_errors} records cannot be read (--max-errors), the last: "
+                f"{self.so_far.examples[-1]}"
+            )
+
+    def _collect(self) -> None:
+        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        for future in done:
+            position = self._running.pop(future)
+            future.result()
+            self._done(position)
+
+    def _done(self, position: int) -> None:
+        self.so_far.parts += 1
+        self.so_far.read = max(self.so_far.read, position)
+        self.progress(self.so_far)
+
+
+@contextmanager
+def stopping() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether Ctrl-C was pressed since; the first finishes what runs.
+
+    The second is as it always is.
+    """
     stopped = False
 
     def stop(*_: Any) -> None:
         nonlocal stopped
         stopped = True
+        signal.signal(signal.SIGINT, before)
 
-    before = signal.signal(signal.SIGINT, stop) if _in_main_thread() else None
-    pool: ProcessPoolExecutor | None = None
-    k = first = 0
+    if not _in_main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, stop)
     try:
-        for k, items in enumerate(parts.cut(readers.read(plan.inputs, ask))):
-            if stopped:
-                break
-            _count(items, so_far)
-            if max_errors is not None and so_far.errors > max_errors:
-                _drain(running, so_far, progress)
-                raise InputError(
-                    f"more than {max_errors} records cannot be read (--max-errors), the last: "
-                    f"{so_far.examples[-1]}"
-                )
-            path = folder / _name(k)
-            if path.exists():
-                so_far.resumed += 1
-                so_far.parts += 1
-                progress(so_far)
-            else:
-                if pool is None:
-                    pool = _pool(plan, workers)
-                running[pool.submit(_work, items, first, path)] = k
-                while len(running) > 2 * workers:
-                    _collect(running, so_far, progress)
-            first += len(items)
-        else:
-            k += 1 if first else 0
-        _drain(running, so_far, progress)
-    except BrokenProcessPool:
-        raise HypeCheckError(
-            "a worker died, perhaps for lack of memory; what is done is kept: run the same command "
-            "again, with fewer --workers"
-        ) from None
+        yield lambda: stopped
     finally:
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
-    if stopped:
-        raise InterruptedScanError(
-            f"stopped; {so_far.parts} parts are kept, the same command goes on from there"
-        )
-    return k
+        signal.signal(signal.SIGINT, before)
 
 
 def _in_main_thread() -> bool:
-    import threading
-
     return threading.current_thread() is threading.main_thread()
 
 
-def _count(items: Sequence[Item], so_far: Progress) -> None:
+def count(items: Sequence[Item], so_far: Progress) -> None:
+    """Count the records of a part."""
     for item in items:
         so_far.records += 1
         if isinstance(item, Bad):
@@ -247,33 +329,17 @@ def _count(items: Sequence[Item], so_far: Progress) -> None:
             so_far.characters += len(item.text)
 
 
-def _collect(
-    running: dict[Future[None], int], so_far: Progress, progress: Callable[[Progress], None]
-) -> None:
-    done, _ = wait(running, return_when=FIRST_COMPLETED)
-    for future in done:
-        del running[future]
-        future.result()
-        so_far.parts += 1
-        progress(so_far)
-
-
-def _drain(
-    running: dict[Future[None], int], so_far: Progress, progress: Callable[[Progress], None]
-) -> None:
-    while running:
-        _collect(running, so_far, progress)
-
-
 # In the worker processes
 
 _CHECKER: Checker | None = None
+_CHECKED = 0
 
 
-def _pool(plan: Plan, workers: int) -> ProcessPoolExecutor:
+def start_pool(plan: Plan, workers: int) -> ProcessPoolExecutor:
+    """Start processes that check parts."""
     # Small products: threads of several processes would only wait for one another.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
     return ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=_start, initargs=(plan,)
     )
@@ -282,11 +348,30 @@ def _pool(plan: Plan, workers: int) -> ProcessPoolExecutor:
 def _start(plan: Plan) -> None:
     global _CHECKER
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _CHECKER = plan.checker(threads=1)
     # The rules and the model stay as they are: the collector need not look through them again.
     gc.freeze()
 
 
-def _work(items: Sequence[Item], first: int, path: Path) -> None:
+def _end_with_parent() -> None:
+    """End when the parent is gone: killed, it cannot say so."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def check(items: Sequence[Item], first: int) -> pa.Table:
+    """Check a part in a worker."""
+    global _CHECKED
     assert _CHECKER is not None
-    parts.write(parts.scan(items, first, _CHECKER), path)
+    _CHECKED += 1
+    if _CHECKED % FORGET == 0:
+        guards.forget()
+    return parts.scan(items, first, _CHECKER)
+
+
+def work(items: Sequence[Item], first: int, path: Path) -> None:
+    """Check a part in a worker and keep the result."""
+    parts.write(check(items, first), path)

@@ -39,7 +39,8 @@ class Hurried(H11Protocol):
     def shutdown(self) -> None:
         """Stop after the answer in the making, and say so: the client asks elsewhere."""
         if self.cycle is not None and not self.cycle.response_started:
-            self.cycle.scope["headers"].append((b"connection", b"close"))  # Uvicorn passes it on
+            scope = self.cycle.scope  # Uvicorn gives the header on that it finds there
+            scope["headers"] = [*scope["headers"], (b"connection", b"close")]
         super().shutdown()
 
     def _wait(self) -> None:

@@ -1,0 +1,128 @@
+"""The same scan on Daft and on a Ray cluster that loses a node: the same bytes."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("daft")
+pytest.importorskip("ray")
+
+AD = "Only 3 spots left! Book before Friday and get 50% off."
+
+
+@pytest.fixture(scope="module")
+def ads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two large files that are cut into slices, a folder of small ones, a broken one."""
+    folder = tmp_path_factory.mktemp("in")
+    rng = random.Random(5)
+    words = ["Open at nine.", "Our pills cure gout.", "9 in 10 improve.", "Ask us.", "Call now!"]
+
+    def row(i: int) -> str:
+        text = " ".join([AD, *rng.sample(words, 2), f"Offer {i}."][i % 2 :])
+        return json.dumps({"id": f"ad {i}", "page_name": f"Clinic {i % 7}", "text": text})
+
+    count = 3_000
+    rows = [row(i) for i in range(count)]
+    rows[50] = "torn"
+    # A long column that nobody reads makes the file large enough for several tasks.
+    wide = [json.dumps({**json.loads(row(i)), "html": "x" * 6_000}) for i in range(count // 2)]
+    (folder / "a.jsonl").write_text("\n".join(rows))
+    (folder / "b.jsonl").write_text("\n".join(wide))
+    (folder / "c").mkdir()
+    for i in range(5):
+        (folder / "c" / f"{i}.txt").write_text(f"{AD} Leaflet {i}.")
+    (folder / "d.csv").write_bytes(b"")
+    return folder
+
+
+def start(ads: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "hypecheck.cli", "scan", str(ads), "--out", str(out)]
+    command += ["--model", "none", *more]
+    # Not this process's streams: what Ray leaves running would hold them open.
+    log = out.with_suffix(".log").open("w")
+    with log:
+        return subprocess.Popen(command, stdout=log, stderr=log, text=True)
+
+
+def finished(process: subprocess.Popen[str], out: Path) -> dict[str, bytes]:
+    code = process.wait(timeout=400)
+    assert code == 0, out.with_suffix(".log").read_text()
+    return {p.name: p.read_bytes() for p in sorted(out.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def local(ads: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    out = tmp_path_factory.mktemp("local") / "results"
+    return finished(start(ads, out), out)
+
+
+def test_daft_on_one_machine_gives_the_same_bytes(
+    ads: Path, local: dict[str, bytes], tmp_path: Path
+) -> None:
+    out = tmp_path / "results"
+    assert finished(start(ads, out, "--engine", "daft"), out) == local
+    summary = json.loads(local["summary.json"])
+    assert summary["statuses"]["error"] == 2
+    assert summary["records"] > 3000
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ray.cluster_utils import Cluster
+
+        store = {"object_store_memory": 150_000_000, "include_dashboard": False}
+        made = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "num_cpus": 0,
+                **store,
+                "_system_config": {
+                    "health_check_initial_delay_ms": 1_000,
+                    "health_check_period_ms": 1_000,
+                    "health_check_timeout_ms": 2_000,
+                    "health_check_failure_threshold": 3,
+                },
+            },
+        )
+        try:
+            yield made
+        finally:
+            made.shutdown()  # type: ignore[no-untyped-call]
+
+
+def test_ray_cluster_that_loses_a_node_gives_the_same_bytes(
+    ads: Path, local: dict[str, bytes], tmp_path: Path, cluster: Any
+) -> None:
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=150_000_000) for _ in range(2)]
+    out = tmp_path / "results"
+    parts = tmp_path / ".results.parts"
+    process = start(ads, out, "--engine", "daft", "--address", cluster.address)
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        if list(parts.glob("*.arrow")):
+            break
+        time.sleep(0.05)
+    assert process.poll() is None, out.with_suffix(".log").read_text()
+    cluster.remove_node(nodes[1], allow_graceful=False)  # as a machine that loses its power
+    left = len(list(parts.glob("*.arrow")))
+    assert finished(process, out) == local
+    assert left < json.loads(local["summary.json"])["records"] // 512  # midway it was
+
+
+def test_unreachable_cluster_is_said(ads: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    process = start(ads, out, "--engine", "daft", "--address", "127.0.0.1:19399")
+    assert process.wait(timeout=120) == 2
+    assert "no Ray cluster at 127.0.0.1:19399" in out.with_suffix(".log").read_text()
