@@ -37,7 +37,7 @@ def compile_core() -> str | None:
     )
     if done.returncode:
         beside.unlink(missing_ok=True)
-        return done.stderr
+        return done.stderr or f"{compiler} failed"
     beside.replace(LIBRARY)
     return None
 

@@ -24,7 +24,7 @@ from hypecheck import Checker, guards, native
 from hypecheck.normalise import normalise
 from hypecheck.segment import segment
 
-CHUNK = 96
+CHUNK = 512
 ROUNDS = 5
 
 

@@ -58,7 +58,7 @@ _NO_RULE = (
     "No rule matches here; the model finds that this phrase reads like others that careful "
     "readers flagged. "
 )
-_CHUNK = 96
+_CHUNK = 512  # texts that are read together, at most
 _LABEL = {label: k for k, label in enumerate(LABELS)}
 
 
@@ -475,8 +475,9 @@ def _checklist() -> Checklist:
 
 def _chunks(texts: Iterable[str | tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
     it = iter(texts)
-    # The first text is answered before the second is asked for: streams stay interactive.
-    sizes = itertools.chain([1], itertools.repeat(size))
+    # The first text is answered before the second is asked for, and never more are asked for at
+    # once than were answered: streams stay interactive.
+    sizes = (min(1 << k, size) for k in itertools.chain([0], itertools.count()))
     n = 0
     while batch := list(itertools.islice(it, next(sizes))):
         out = []

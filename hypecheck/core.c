@@ -169,6 +169,7 @@ typedef struct {
     float *context_bias;
     float *hidden_pooled, *hidden_context, *hidden_bias;
     float *out, *out_bias;
+    float *kernel_panels; /* by tap, panels of 16 columns: (width, filters) */
     float **table;    /* by piece: (taps, filters), or NULL until it is first met */
     int32_t *kept_of; /* slots behind the ones that are kept for good */
     int32_t used, next_spare;
@@ -333,6 +334,7 @@ void hype_free(Model *m) {
     free(m->grams); free(m->chars); free(m->word_cache); free(m->pieces_text); free(m->pieces);
     free(m->around); free(m->mean); free(m->context_bias); free(m->hidden_pooled);
     free(m->hidden_context); free(m->hidden_bias); free(m->out); free(m->out_bias);
+    free(m->kernel_panels);
     if (m->slabs) for (int32_t i = 0; i < m->n_slabs; i++) free(m->slabs[i]);
     free(m->slabs); free(m->table); free(m->kept_of); free(m->spare);
     free(m->buffer); free(m->tokens); free(m->first_token); free(m->rows); free(m->row_bounds);
@@ -400,10 +402,17 @@ int hype_conv(Model *m, const char *pieces, int64_t pieces_size, int32_t n_piece
     m->n_slabs = (m->keep + SLAB - 1) / SLAB;
     m->slabs = calloc((size_t)m->n_slabs + 1, sizeof *m->slabs);
     m->kept_of = malloc(SPARE * sizeof *m->kept_of);
-    if (!m->around || !m->mean || !m->context_bias || !m->hidden_pooled || !m->hidden_context
+    int columns = up16(filters);
+    m->kernel_panels = floats((size_t)taps * width * columns);
+    if (!m->kernel_panels || !m->around || !m->mean || !m->context_bias || !m->hidden_pooled || !m->hidden_context
         || !m->hidden_bias || !m->out || !m->out_bias || !m->table || !m->slabs || !m->kept_of)
         return 0;
     for (int i = 0; i < SPARE; i++) m->kept_of[i] = -1;
+    for (int k = 0; k < taps * width; k++)
+        for (int j = 0; j < filters; j++)
+            m->kernel_panels[(((size_t)(k / width) * columns + j / 16 * 16) * width
+                              + (size_t)(k % width) * 16) + j % 16] =
+                (float)kernel[(size_t)k * filters + j];
     pack(m->around, context, context_scale, f, n_context, 0, n_context, 0);
     pack(m->around, context + (size_t)f * n_context, context_scale + f, f, n_context, 0, n_context,
          c / 16);
@@ -903,6 +912,54 @@ static void relu(float *x, const float *bias, int n) {
     }
 }
 
+#define TOGETHER 6 /* new pieces whose products are computed together: the rows of multiply() */
+
+static void flush_pieces(Model *m, const int32_t *ids, int n, float *scratch) {
+    int columns = up16(m->filters), width = m->width;
+    float *x = scratch, *y = scratch + TOGETHER * width;
+    for (int r = 0; r < n; r++)
+        for (int w = 0; w < width; w++)
+            x[r * width + w] = (float)m->embedding[(size_t)ids[r] * width + w];
+    for (int k = 0; k < m->taps; k++) {
+        multiply(y, columns, x, width, n, width,
+                 m->kernel_panels + (size_t)k * width * columns, columns / 16, 0);
+        for (int r = 0; r < n; r++) {
+            float *to = m->table[ids[r]] + (size_t)k * m->filters;
+            float scale = m->embedding_scale[ids[r]];
+            for (int j = 0; j < m->filters; j++) to[j] = y[r * columns + j] * scale;
+        }
+    }
+}
+
+/* Give pieces that are met for the first time their products, as long as there is room to keep
+ * them. The same numbers as products(). */
+static int learn_pieces(Model *m, const int32_t *ids, int64_t n) {
+    size_t size = (size_t)m->taps * m->filters;
+    float *scratch = NULL;
+    int32_t waiting[TOGETHER];
+    int count = 0;
+    for (int64_t i = 0; i < n && m->used < m->keep; i++) {
+        if (m->table[ids[i]]) continue;
+        int32_t slab = m->used / SLAB;
+        if (!scratch && !(scratch = floats((size_t)TOGETHER * (m->width + up16(m->filters)))))
+            return 0;
+        if (!m->slabs[slab] && !(m->slabs[slab] = floats(SLAB * size))) {
+            if (count) flush_pieces(m, waiting, count, scratch);
+            free(scratch);
+            return 0;
+        }
+        m->table[ids[i]] = m->slabs[slab] + (size_t)(m->used++ % SLAB) * size;
+        waiting[count++] = ids[i];
+        if (count == TOGETHER) {
+            flush_pieces(m, waiting, count, scratch);
+            count = 0;
+        }
+    }
+    if (count) flush_pieces(m, waiting, count, scratch);
+    free(scratch);
+    return 1;
+}
+
 #define AT_ONCE 96 /* sentences whose hidden layer is computed together: they stay in the cache */
 
 static int score_conv(Model *m, const char *text, const int64_t *start, const int64_t *end,
@@ -921,10 +978,21 @@ static int score_conv(Model *m, const char *text, const int64_t *start, const in
     float *pooled = m->pooled, *means = pooled + (size_t)n * f;
     float *zeros = m->hidden + (size_t)AT_ONCE * (h + 32);
     memset(zeros, 0, kernel * sizeof(float));
+    /* The pieces of all sentences first: the new ones among them are computed together. */
+    if (!grow((void **)&m->ids, &m->ids_room, (size_t)n * (LONGEST + 1) + LONGEST_WORD,
+              sizeof *m->ids))
+        return 0;
+    int32_t *sizes = m->ids + (size_t)n * LONGEST + LONGEST_WORD;
+    int64_t count = 0;
     for (int32_t i = 0; i < n; i++) {
-        int32_t ids[LONGEST + LONGEST_WORD];
+        sizes[i] = cut_sentence(m, text + start[i], end[i] - start[i], m->ids + count);
+        count += sizes[i];
+    }
+    if (!learn_pieces(m, m->ids, count)) return 0;
+    const int32_t *ids = m->ids;
+    for (int32_t i = 0; i < n; ids += sizes[i], i++) {
         const float *rows[LONGEST + TAPS_MAX];
-        int size = cut_sentence(m, text + start[i], end[i] - start[i], ids);
+        int size = sizes[i];
         for (int k = 0; k < half; k++) rows[k] = rows[half + size + k] = zeros;
         for (int k = 0; k < size; k++)
             if (!(rows[half + k] = piece_products(m, ids[k]))) return 0;
