@@ -1,6 +1,6 @@
 """The same ads on one machine, on Daft, and on a Ray cluster whose second node is killed midway.
 
-    python benchmarks/cluster.py 20000
+    python benchmarks/cluster.py 20000 [fast]
 
 The cluster is local: a head without cores and two nodes of one core each. Prints seconds each way;
 fails unless all results are the same bytes.
@@ -16,10 +16,13 @@ from pathlib import Path
 
 import ads as generator
 
+MODEL = sys.argv[2] if len(sys.argv) > 2 else "fast"
+
 
 def scan(source: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
     """Start a scan."""
     command = [sys.executable, "-m", "hypecheck.cli", "scan", str(source), "--out", str(out)]
+    command += ["--model", MODEL]
     with out.with_suffix(".log").open("wb") as log:
         return subprocess.Popen([*command, *more], stdout=log, stderr=log)
 
@@ -45,7 +48,10 @@ def main(count: int) -> None:
 
         start = time.monotonic()
         two = result(scan(source, folder / "daft", "--engine", "daft"), folder / "daft")
-        print(f"Daft           {time.monotonic() - start:7.1f} s  same bytes: {two == one}")
+        print(
+            f"Daft           {time.monotonic() - start:7.1f} s  same bytes: {two == one}",
+            flush=True,
+        )
 
         settings = {"include_dashboard": False, "object_store_memory": 300_000_000}
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **settings})

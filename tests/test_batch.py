@@ -333,6 +333,18 @@ def test_warc_gives_its_pages(put: Any) -> None:
     assert texts(items(put("crawl.warc.gz", packed))) == ["Café\nAct now"] * 2
 
 
+def test_wet_gives_its_texts(put: Any) -> None:
+    text = "Café\nAct now".encode()
+    head = (
+        "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: https://a.example/x\r\n"
+        f"Content-Type: text/plain\r\nContent-Length: {len(text)}\r\n\r\n"
+    )
+    found = items(put("crawl.warc.wet.gz", gzip.compress(head.encode() + text + b"\r\n\r\n")))
+    assert [(r.id, r.text) for r in found if isinstance(r, Record)] == [
+        ("https://a.example/x", "Café\nAct now")
+    ]
+
+
 def test_warc_that_breaks_off_keeps_what_was_read(put: Any) -> None:
     pages = [f"<p>Act now, {random.getrandbits(4_000)}</p>".encode() for _ in range(20)]
     head = b"Content-Type: text/html\r\n"

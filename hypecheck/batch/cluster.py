@@ -50,7 +50,7 @@ from hypecheck.batch.scan import (
 from hypecheck.errors import HypeCheckError
 
 _SLICE = 4_000_000  # bytes of input that are worth a task
-_SLICES = 64  # of a unit, at most: each reads all of it
+_SLICES = 16  # of a unit, at most: each reads all of it
 _TASKS_A_CORE = 4
 _TABLE = DataType.struct({"k": DataType.int64(), "table": DataType.binary()})
 _ANSWER = DataType.struct(

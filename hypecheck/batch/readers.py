@@ -675,7 +675,7 @@ def _warc(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
     raw.seek(0)
     pages = ArchiveIterator(
         raw,
-        record_types=WarcRecordType.response,
+        record_types=WarcRecordType.response | WarcRecordType.conversion,  # conversion: WET's text
         auto_decode="all",  # chunks, gzip, brotli
         quirks_mode=True,
     )
@@ -688,6 +688,8 @@ def _warc(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
             yield Bad(place, url, "the page breaks off")
             return
         kind = (record.http_content_type or "").lower()
+        if record.record_type == WarcRecordType.conversion:
+            kind = "text/plain"
         if kind and kind not in ("text/html", "application/xhtml+xml", "text/plain"):
             continue
         body = record.reader.read(LARGEST_DOCUMENT)

@@ -172,19 +172,16 @@ class _Clusters:
     """
 
     def __init__(self, parts: Sequence[Path]) -> None:
-        hashes, rows = [], []
+        hashes, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
         for path in parts:
             table = _part(path, ["number", "status", "text_hash"])
-            for number, status, text in zip(
-                *(table.column(c).to_pylist() for c in ("number", "status", "text_hash")),
-                strict=True,
-            ):
-                if status == "scanned":
-                    rows.append(number)
-                    hashes.append(int(text[:16], 16))
-        self._numbers = np.asarray(rows, np.int64)
-        n = len(rows)
-        value = np.asarray(hashes, np.uint64)
+            table = table.filter(pc.field("status") == "scanned")
+            own = table.column("text_hash").to_pylist()
+            hashes.append(np.fromiter((int(t[:16], 16) for t in own), np.uint64, len(own)))
+            rows.append(table.column("number").to_numpy())
+        self._numbers = np.concatenate(rows)
+        value = np.concatenate(hashes)
+        n = len(value)
         _, first, inverse, copies = np.unique(
             value, return_index=True, return_inverse=True, return_counts=True
         )
