@@ -893,6 +893,8 @@ def test_everything_is_reached_by_keyboard(browser: Browser) -> None:
     until(lambda: card(tab).get("dialog"), tab)
     first = card(tab)["dialog"]
     # The focus is in the card: its buttons are walked by Tab, and lead on.
+    tab.bring_to_front()
+    until(lambda: focused(tab), tab)
     for _ in range(12):
         tab.keyboard.press("Tab")
         if focused(tab) == "Next":

@@ -219,7 +219,7 @@ def test_context_is_forty_units_each_side(send: Any, around: str) -> None:
 
 
 def test_options_choose_rules(send: Any) -> None:
-    text = "Act now! Our clinic guarantees a cure."
+    text = "Only 3 spots left! Our clinic guarantees a cure."
 
     def kinds(**more: str) -> set[str]:
         body = {"text": text, "language": "en-US", **more}
@@ -228,11 +228,11 @@ def test_options_choose_rules(send: Any) -> None:
 
     every = kinds()
     assert len(every) == 2
-    assert kinds(disabledRules="urgency,MORFOLOGIK_RULE_EN_US") == every - {"urgency"}
-    assert kinds(disabledCategories="pressure_sales,TYPOS") == every - {"urgency"}
-    assert kinds(enabledRules="urgency", enabledOnly="yes") == {"urgency"}
-    assert kinds(enabledCategories="pressure_sales", enabledOnly="true") == {"urgency"}
-    assert kinds(disabledRules="urgency", enabledRules="urgency") == every
+    assert kinds(disabledRules="scarcity,MORFOLOGIK_RULE_EN_US") == every - {"scarcity"}
+    assert kinds(disabledCategories="pressure_sales,TYPOS") == every - {"scarcity"}
+    assert kinds(enabledRules="scarcity", enabledOnly="yes") == {"scarcity"}
+    assert kinds(enabledCategories="pressure_sales", enabledOnly="true") == {"scarcity"}
+    assert kinds(disabledRules="scarcity", enabledRules="scarcity") == every
     assert kinds(enabledRules="UPPERCASE_SENTENCE_START", enabledOnly="true") == set()
     assert kinds(level="picky", mode="textLevelOnly") >= every
 

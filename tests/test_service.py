@@ -292,7 +292,7 @@ def test_time_that_makes_no_sense_is_refused(send: Any, seconds: Any) -> None:
 
 def test_block_that_stays_the_same_is_not_answered_again(send: Any) -> None:
     blocks: list[dict[str, Any]] = [
-        {"id": "a", "text": "Act now!"},
+        {"id": "a", "text": "Only 3 spots left!"},
         {"id": "b", "text": "We are open from nine."},
         {"id": "c", "text": "We guarantee a cure."},
     ]
@@ -303,7 +303,7 @@ def test_block_that_stays_the_same_is_not_answered_again(send: Any) -> None:
     again = check(send, "/v1/check/page", blocks=blocks)["blocks"]
     assert [b["findings"] for b in again] == [None, None, None]
     assert [b["tag"] for b in again] == [b["tag"] for b in first]
-    blocks[0]["text"] = "😀 Act now!"
+    blocks[0]["text"] = "😀 Only 3 spots left!"
     changed = check(send, "/v1/check/page", blocks=blocks, offset_unit="utf16")["blocks"]
     assert [f["start"] for f in changed[0]["findings"]] == [3]
     assert changed[0]["tag"] != first[0]["tag"]
