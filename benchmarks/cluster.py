@@ -68,9 +68,11 @@ def main(count: int) -> None:
             killed = process.poll() is None
             cluster.remove_node(nodes[1], allow_graceful=False)
             three = result(process, out)
+            again = out.with_suffix(".log").read_text().count("does it again")
             print(
                 f"Daft on Ray    {time.monotonic() - start:7.1f} s  same bytes: {three == one}  "
-                f"(node killed: {killed}, at {done} of {whole} parts)"
+                f"(node killed: {killed}, at {done} of {whole} parts; "
+                f"asked again: {again} times)"
             )
         finally:
             cluster.shutdown()

@@ -4,7 +4,8 @@ The inputs are cut as they are on one machine (:func:`hypecheck.batch.places.uni
 that a part holds the same records wherever it is made. A task reads one unit and checks every
 ``of``-th part of it, with all cores of its node; its tables come back to the process that asked,
 which keeps them as they come and ends as a scan on one machine does. A node that dies costs its
-tasks, which Daft gives to another; a leader that dies goes on with the parts it has.
+tasks, which Daft gives to another, or which are asked again; a leader that dies goes on with the
+parts it has.
 
 Daft's pools of actors are not used: they wait for ever for one whose node died (Daft 0.7).
 """
@@ -17,7 +18,7 @@ import pickle
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ from hypecheck.errors import HypeCheckError
 _SLICE = 4_000_000  # bytes of input that are worth a task
 _SLICES = 16  # of a unit, at most: each reads all of it
 _TASKS_A_CORE = 4
+_ROUNDS = 3  # that give nothing, before a scan gives up
 _TABLE = DataType.struct({"k": DataType.int64(), "table": DataType.binary()})
 _ANSWER = DataType.struct(
     {
@@ -60,6 +62,10 @@ _ANSWER = DataType.struct(
         "said": DataType.list(DataType.string()),
     }
 )
+
+
+class LostError(Exception):
+    """A query failed; what it had not yet answered is to be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +102,38 @@ def run(scan: Run, address: str | None) -> list[str]:
     so_far.size = sum(p.size or 0 for unit in units for p in unit)
     so_far.read = so_far.began = sum(p.size or 0 for u in counts for p in units[u])
     so_far.parts = so_far.resumed = len(list(scan.folder.glob("*.arrow")))
+    missing = Counter(s.unit for s in slices)
+    left = dict(enumerate(slices))
+    idle = 0  # rounds in a row that gave nothing
     with stopping() as stop:
-        if slices:
-            missing = Counter(s.unit for s in slices)
-            for s, answer in _answers(slices, scan):
-                _keep(s, answer, scan)
-                counts[s.unit] = answer["count"]
-                missing[s.unit] -= 1
-                if not missing[s.unit]:
-                    _whole(scan.folder, s.unit, answer["count"])
-                so_far.read += sum(p.size or 0 for p in s.files) // s.of
-                scan.progress(so_far)
-                scan.refuse_errors()
-                if stop():
-                    raise InterruptedScanError(
-                        f"stopped; {so_far.parts} parts are kept, the same command goes on from"
-                        " there"
-                    )
+        while left:
+            before = len(left)
+            try:
+                for n, answer in _answers(left, scan):
+                    s = left.pop(n)
+                    _keep(s, answer, scan)
+                    counts[s.unit] = answer["count"]
+                    missing[s.unit] -= 1
+                    if not missing[s.unit]:
+                        _whole(scan.folder, s.unit, answer["count"])
+                    so_far.read += sum(p.size or 0 for p in s.files) // s.of
+                    scan.progress(so_far)
+                    scan.refuse_errors()
+                    if stop():
+                        break
+            except LostError as e:
+                idle = 0 if len(left) < before else idle + 1
+                if idle == _ROUNDS:
+                    raise HypeCheckError(
+                        f"the cluster gave up: {e}; what is done is kept: run the same command "
+                        "again"
+                    ) from e
+                if not stop():
+                    scan.tell(f"the cluster lost work and does it again: {e}")
+            if stop():
+                raise InterruptedScanError(
+                    f"stopped; {so_far.parts} parts are kept, the same command goes on from there"
+                )
     names = [name(u, k) for u in range(len(units)) for k in range(counts[u])]
     _number(scan.folder, names)
     return names
@@ -149,22 +170,25 @@ def _slices(
         yield Slice(unit, tuple(files), at, of, frozenset(k for k in done if k % of == at))
 
 
-def _answers(slices: Sequence[Slice], scan: Run) -> Iterator[tuple[Slice, dict[str, Any]]]:
-    """Give the answer to each slice as it comes."""
-    tasks = {"n": list(range(len(slices))), "slice": [pickle.dumps(s) for s in slices]}
+def _answers(slices: Mapping[int, Slice], scan: Run) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Give the answers to slices as they come, each with the slice's number.
+
+    Raises:
+        LostError: the query failed. Daft gives a dead node's tasks to another, but fails when what
+            one of them had answered went with the node.
+    """
+    tasks = {"n": list(slices), "slice": [pickle.dumps(s) for s in slices.values()]}
     frame = daft.from_pydict(tasks).into_partitions(len(slices))
     scanner: Any = _Scanner(scan.plan, scan.workers)
     frame = frame.select(frame["n"], scanner.scan(frame["slice"]).alias("answer"))
     try:
         for row in frame.iter_rows():
-            yield slices[row["n"]], row["answer"]
-    except (HypeCheckError, OSError):
+            yield row["n"], row["answer"]
+    except HypeCheckError:
         raise
     except Exception as e:  # Daft and Ray raise what their workers raised, in many wrappings
-        raise HypeCheckError(
-            f"the cluster gave up: {str(e).strip().splitlines()[-1]}; what is done is kept: run "
-            "the same command again"
-        ) from e
+        said = str(e).strip().splitlines()
+        raise LostError(said[-1] if said else type(e).__name__) from e
 
 
 def _keep(s: Slice, answer: dict[str, Any], scan: Run) -> None:
