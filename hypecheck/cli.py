@@ -253,7 +253,7 @@ def _without_spacy_cli() -> Iterator[None]:
 
 def _read_text(name: str) -> tuple[str, tuple[Region, ...] | None]:
     """Give a text; and where it was taken out of HTML, the regions that comments switch off."""
-    from hypecheck.page import looks_like_html, page_regions, page_text
+    from hypecheck.page import looks_like_html, read_page
     from hypecheck.reading import read_bytes, read_path
 
     if name == "-":
@@ -262,7 +262,7 @@ def _read_text(name: str) -> tuple[str, tuple[Region, ...] | None]:
     else:
         text = read_path(Path(name), MAX_BYTES)
     if looks_like_html(text) or name.lower().endswith((".html", ".htm", ".xhtml")):
-        return page_text(text), page_regions(text)
+        return read_page(text)
     return text, None
 
 
@@ -414,9 +414,7 @@ def scan(
         from hypecheck.batch import progress
         from hypecheck.batch import scan as batch
     except ImportError as e:
-        raise HypeCheckError(
-            f"scanning needs more packages ({e}): pip install 'hypecheck[scan]'"
-        ) from None
+        raise _lacking("scanning", e, "scan") from None
     plan = batch.Plan(
         tuple(inputs),
         tuple(text_column or ()),
@@ -483,9 +481,7 @@ def report(
         from hypecheck.batch import report as page
         from hypecheck.batch.results import open_results
     except ImportError as e:
-        raise HypeCheckError(
-            f"a report needs more packages ({e}): pip install 'hypecheck[report]'"
-        ) from None
+        raise _lacking("a report", e, "report") from None
     source = open_results(results)
     asked = sample_size if sample else 0
     gathered, drawn = overview.gather(source, seed, asked, review.rows_of)
@@ -506,6 +502,13 @@ def report(
         )
 
 
+def _lacking(what: str, error: ImportError, extra: str, more: str = "") -> HypeCheckError:
+    """Give the error that names the extra to install."""
+    return HypeCheckError(
+        f"{what} needs more packages ({error}): pip install 'hypecheck[{extra}]'{more}"
+    )
+
+
 @app.command("review")
 def review_sample(
     file: Annotated[Path, typer.Argument(help="The sample of `report --sample`, with verdicts.")],
@@ -520,9 +523,7 @@ def review_sample(
     try:
         from hypecheck.batch import review
     except ImportError as e:
-        raise HypeCheckError(
-            f"a review needs more packages ({e}): pip install 'hypecheck[report]'"
-        ) from None
+        raise _lacking("a review", e, "report") from None
     reviewed = review.read_review(file)
     if json_out:
         typer.echo(json.dumps(review.as_dict(reviewed), indent=1))
@@ -605,10 +606,7 @@ def train(
 
             base = Path(get_model_path())
     except ImportError as e:
-        raise HypeCheckError(
-            f"training needs more packages ({e}): pip install 'hypecheck[train]',"
-            " or use --linear-only"
-        ) from None
+        raise _lacking("training", e, "train", ", or use --linear-only") from None
     target = out or Path("models") / DEFAULT_MODEL
     if onward and not (network and network.is_dir()):
         raise HypeCheckError("--onward goes on from a model's folder: name it with --network")

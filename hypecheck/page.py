@@ -253,6 +253,12 @@ def looks_like_html(text: str) -> bool:
     return len(tags) >= 3 and len(tags) * 3 >= lines
 
 
+# A directive's place is kept by a character that no text holds: those of this private plane are
+# taken out of a page that has directives.
+_PLACE, _PLACES = 0x100000, 65_000
+_PLACE_CHARACTER = re.compile(f"[{chr(_PLACE)}-{chr(_PLACE + _PLACES)}]")
+
+
 def page_text(html: str) -> str:
     """Give the visible text of ``html`` in reading order, one block a line.
 
@@ -265,26 +271,17 @@ def page_text(html: str) -> str:
     Knee pain?
     We cure it.
     """
-    return _read(html)[0]
+    return read_page(html)[0]
 
 
-def page_regions(html: str) -> tuple[Region, ...]:
-    r"""Give the regions of :func:`page_text` that comments in ``html`` switch off.
+def read_page(html: str) -> tuple[str, tuple[Region, ...]]:
+    r"""Give :func:`page_text`, and the regions of it that comments in ``html`` switch off.
 
     >>> html = "<p>Act now!</p><!-- hypecheck: off --><p>Cured!</p><!-- hypecheck: on --><p>Hi"
-    >>> [page_text(html)[r.start : r.end] for r in page_regions(html)]
+    >>> text, regions = read_page(html)
+    >>> [text[r.start : r.end] for r in regions]
     ['Cured!\n']
     """
-    return _read(html)[1] if "hypecheck:" in html.lower() else ()
-
-
-# A directive's place is kept by a character that no text holds: those of this private plane are
-# taken out of a page that has directives.
-_PLACE, _PLACES = 0x100000, 65_000
-_PLACE_CHARACTER = re.compile(f"[{chr(_PLACE)}-{chr(_PLACE + _PLACES)}]")
-
-
-def _read(html: str) -> tuple[str, tuple[Region, ...]]:
     html = html.encode("utf-8", "replace").decode()
     directives: list[Directive] | None = None
     if "hypecheck:" in html.lower():

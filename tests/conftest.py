@@ -16,7 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
+from browsing import CHROMIUM, QUIET
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
 
 # The first example of a run compiles patterns; how long that takes says nothing on a busy machine.
 settings.register_profile("hypecheck", deadline=None)
@@ -87,6 +89,15 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
 def server(start: Callable[..., Server]) -> Server:
     """Give a server with the default settings."""
     return start()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give a Chromium."""
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
 
 
 Ask = Callable[..., httpx.Response]

@@ -16,7 +16,7 @@ from hypecheck.allow import About, AllowList, Entry, directive, load, regions_of
 from hypecheck.batch.scan import Plan, scan
 from hypecheck.checker import Checker
 from hypecheck.errors import HypeCheckError
-from hypecheck.page import page_regions, page_text
+from hypecheck.page import page_text, read_page
 
 AD = "Act now! Only 3 spots left this week. There are no side effects at all."
 CHECKER = Checker(model=None)
@@ -165,7 +165,7 @@ def test_endless_comments_are_read_in_linear_time() -> None:
         "<!-- hypecheck:" * 50_000,
     ):
         assert regions_of(text) == ()
-        assert all(r.start == r.end for r in page_regions(text))  # an open comment at the end
+        assert all(r.start == r.end for r in read_page(text)[1])  # an open comment at the end
 
 
 def test_finding_across_the_border_counts() -> None:
@@ -195,7 +195,7 @@ def test_comments_change_no_word_of_a_page(html: str) -> None:
     ):
         plain = plain.replace(word, "")
     assert page_text(html) == page_text(plain)
-    (region,) = page_regions(html)
+    _, (region,) = read_page(html)
     inside = page_text(html)[region.start : region.end]
     assert "ured" in inside
     assert "Act now" not in inside
@@ -204,7 +204,7 @@ def test_comments_change_no_word_of_a_page(html: str) -> None:
 
 def test_letters_of_icon_fonts_do_not_shift_regions() -> None:
     html = "<p>\U00100000\U00100001 Act now!</p><!-- hypecheck: off --><p>Cured!</p>"
-    (region,) = page_regions(html)
+    _, (region,) = read_page(html)
     assert page_text(html)[region.start : region.end] == "Cured!"
 
 

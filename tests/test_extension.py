@@ -23,6 +23,7 @@ from typing import Any
 
 import httpx
 import pytest
+from browsing import CHROMIUM, QUIET, needs_chromium
 from conftest import Server
 from playwright.sync_api import (
     BrowserContext,
@@ -40,10 +41,7 @@ from hypecheck.service.keys import new_key
 from hypecheck.service.settings import Settings
 
 EXTENSION = Path(__file__).parent.parent / "extension"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="needs Chromium (apt install chromium)"
-)
+pytestmark = needs_chromium
 CURE = "Our stem cell therapy guarantees a cure for arthritis."
 SPOTS = "Only 3 spots left!"
 SOBER = "Please call the front desk; we open at nine."
@@ -243,14 +241,20 @@ class Relay:
         self._server.server_close()
 
 
-@pytest.fixture(scope="module")
-def site() -> Iterator[int]:
+@contextlib.contextmanager
+def served() -> Iterator[int]:
     """Serve the fixture pages; give the port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[int]:
+    with served() as port:
+        yield port
 
 
 @pytest.fixture
@@ -260,15 +264,10 @@ def relay(server: Server) -> Iterator[Relay]:
     relay.close()
 
 
-# What Chromium would ask of Google's hosts at every start is refused by a closed network.
-QUIET = [
+# An extension needs the new headless mode, and has to be let in by name.
+FLAGS = [
     "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
+    *QUIET,
     "--disable-features=DisableLoadExtensionCommandLineSwitch",
     "--host-resolver-rules=MAP *.test 127.0.0.1",
 ]
@@ -377,7 +376,7 @@ def launched(
 ) -> Iterator[Browser]:
     load = [f"--disable-extensions-except={extension}", f"--load-extension={extension}"]
     context = playwright.chromium.launch_persistent_context(
-        str(profile), executable_path=CHROMIUM, headless=False, args=[*QUIET, *load, *more]
+        str(profile), executable_path=CHROMIUM, headless=False, args=[*FLAGS, *load, *more]
     )
     yield Browser(context, site)
     context.close()

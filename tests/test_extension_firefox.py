@@ -16,13 +16,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Server
-from test_extension import PAGES, Marks, Site, granted, plain, wanted
+from test_extension import PAGES, Marks, granted, plain, served, wanted
 from websockets.sync.client import ClientConnection, connect
 
 FIREFOX = os.environ.get("FIREFOX") or shutil.which("firefox") or shutil.which("firefox-esr")
@@ -112,11 +111,8 @@ def started(profile: Path) -> Iterator[Firefox]:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
+    with served() as port:
+        yield port
 
 
 @pytest.fixture(scope="module")

@@ -4,70 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsing import Tab, needs_chromium
 from conftest import Server
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 import hypecheck
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt install chromium)")
+pytestmark = needs_chromium
 AD = "🌟 Act now! Our clinic guarantees a cure.\nIt does not cure gout."
 FLAGS = [f.text for f in hypecheck.check(AD).findings]
-# What it would ask of Google's hosts at every start is refused by a closed network.
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
-
-
-class Tab:
-    """A page that remembers what went wrong in it and whom it asked."""
-
-    def __init__(self, browser: Browser, server: Server, **options: Any) -> None:
-        self.context = browser.new_context(**options)
-        self.page: Page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.asked: set[str] = set()
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.on("request", lambda r: self.asked.add(r.url))
-        self.page.goto(server.url)
-        self._url = server.url
-
-    def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def close(self) -> None:
-        self.context.close()
-        assert self.complaints == []
-        assert all(u.startswith((self._url, "data:", "blob:")) for u in self.asked)
-
-    def marks(self) -> list[str]:
-        return self.page.locator("#under mark").all_text_contents()
+def marks(tab: Tab) -> list[str]:
+    return tab.page.locator("#under mark").all_text_contents()
 
 
 @pytest.fixture
 def tab(browser: Browser, server: Server) -> Iterator[Tab]:
-    tab = Tab(browser, server)
+    tab = Tab(browser, server.url)
     yield tab
     tab.close()
 
@@ -80,7 +39,7 @@ def read(tab: Tab, text: str) -> None:
 def test_what_is_typed_is_marked_as_the_library_finds_it(tab: Tab) -> None:
     tab.page.locator("#text").press_sequentially(AD.split("\n")[0], delay=5)
     expect(tab.page.locator("#under mark")).to_have_count(2, timeout=20_000)
-    assert tab.marks() == ["Act now", "guarantees a cure"]
+    assert marks(tab) == ["Act now", "guarantees a cure"]
     expect(tab.page.locator("#findings > li")).to_have_count(2)
     expect(tab.page.locator("#status")).to_have_text("2 phrases flagged.")
     expect(tab.page.locator("#checklist > li")).not_to_have_count(0)
@@ -88,17 +47,17 @@ def test_what_is_typed_is_marked_as_the_library_finds_it(tab: Tab) -> None:
 
 def test_marks_move_along_while_typing_goes_on(tab: Tab) -> None:
     read(tab, AD)
-    assert tab.marks() == FLAGS
+    assert marks(tab) == FLAGS
     tab.page.route("**/v1/check", lambda _: None)  # no answer from here on
     box = tab.page.locator("#text")
     box.press("Control+Home")
     box.press_sequentially("New words. ")
-    assert tab.marks() == FLAGS
+    assert marks(tab) == FLAGS
     box.press("Control+Home")
     for _ in range(len("New words. 🌟 Act")):
         box.press("Shift+ArrowRight")
     box.press("Delete")
-    assert tab.marks() == FLAGS[1:]  # the flag whose text was changed is gone
+    assert marks(tab) == FLAGS[1:]  # the flag whose text was changed is gone
 
 
 def test_long_paste_is_read(tab: Tab) -> None:
@@ -112,7 +71,7 @@ def test_long_paste_is_read(tab: Tab) -> None:
         text,
     )
     expect(tab.page.locator("#status")).to_have_text(re.compile("flagged"), timeout=60_000)
-    assert "guaranteed cure" in tab.marks()[-1]
+    assert "guaranteed cure" in marks(tab)[-1]
     expect(tab.page.locator("#count")).to_have_text(f"{len(text):,}")
 
 
@@ -171,7 +130,7 @@ def test_sensitivity_reads_again_and_the_link_holds_no_text(tab: Tab, server: Se
 
 
 def test_markdown_and_json_are_copied(browser: Browser, server: Server) -> None:
-    tab = Tab(browser, server, permissions=["clipboard-read", "clipboard-write"])
+    tab = Tab(browser, server.url, permissions=["clipboard-read", "clipboard-write"])
     read(tab, AD)
     tab.page.locator("#markdown").click()
     expect(tab.page.locator("#status")).to_have_text("Markdown copied.")
@@ -191,7 +150,7 @@ def test_dropped_file_is_read(tab: Tab, tmp_path: Path) -> None:
     )
     tab.page.locator("#file").set_input_files(path)
     expect(tab.page.locator("#under mark").first).to_have_text("Only 3 spots left", timeout=20_000)
-    assert "guarantee a cure" in tab.marks()
+    assert "guarantee a cure" in marks(tab)
 
 
 def test_markup_in_a_text_stays_text(tab: Tab) -> None:
@@ -210,7 +169,7 @@ def test_page_is_accessible_and_fits(
 
     tab = Tab(
         browser,
-        server,
+        server.url,
         color_scheme=scheme,
         viewport={"width": width, "height": 800},
         bypass_csp=True,  # for axe itself, which is put into the page

@@ -6,12 +6,10 @@ import csv
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 from advertisements import write
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from browsing import Tab, needs_chromium
+from playwright.sync_api import Browser, Page, expect
 
 from hypecheck import corpus
 from hypecheck.allow import AllowList
@@ -30,16 +29,6 @@ from hypecheck.batch import overview, parts, readers, report, results, review, w
 from hypecheck.batch.scan import Plan, scan
 from hypecheck.errors import InputError
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt install chromium)")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028$x^2$ & “Act now!”\x00"
 
 ACT_NOW = AllowList.of_phrases(["act now"])
@@ -242,33 +231,11 @@ def page_file(numbers: overview.Overview, tmp_path_factory: Any) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
-
-
-class Tab:
-    """A page that remembers what went wrong in it and whom it asked."""
-
-    def __init__(self, browser: Browser, path: Path, **options: Any) -> None:
-        self.context = browser.new_context(**options)
-        self.page: Page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.asked: set[str] = set()
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.on("request", lambda r: self.asked.add(r.url))
-        self.page.goto(path.as_uri())
-
-    def _heard(self, message: ConsoleMessage) -> None:
-        self.complaints.append(message.text)
+class Opened(Tab):
+    """A report, which holds all that it shows."""
 
     def close(self) -> None:
-        self.context.close()
-        assert self.complaints == []
+        super().close()
         assert len(self.asked) == 1
 
 
@@ -276,9 +243,9 @@ def shown(page: Page) -> int:
     return page.locator("#list > li:visible").count()
 
 
-@in_browser
+@needs_chromium
 def test_filters_show_what_is_asked_for(browser: Browser, page_file: Path) -> None:
-    tab = Tab(browser, page_file)
+    tab = Opened(browser, page_file.as_uri())
     page = tab.page
     everything = shown(page)
     assert everything > 60
@@ -299,9 +266,9 @@ def test_filters_show_what_is_asked_for(browser: Browser, page_file: Path) -> No
     tab.close()
 
 
-@in_browser
+@needs_chromium
 def test_page_is_used_by_keyboard(browser: Browser, page_file: Path) -> None:
-    tab = Tab(browser, page_file)
+    tab = Opened(browser, page_file.as_uri())
     tab.page.keyboard.press("Tab")
     assert tab.page.evaluate("document.activeElement.className") == "skip"
     tab.page.keyboard.press("Enter")
@@ -317,9 +284,9 @@ def test_page_is_used_by_keyboard(browser: Browser, page_file: Path) -> None:
     tab.close()
 
 
-@in_browser
+@needs_chromium
 def test_texts_stay_texts(browser: Browser, page_file: Path) -> None:
-    tab = Tab(browser, page_file)
+    tab = Opened(browser, page_file.as_uri())
     assert tab.page.locator("script").count() == 1
     assert tab.page.locator("img").count() == 0
     assert "<img src=x onerror=alert(2)>" in tab.page.locator("#who").inner_text()
@@ -327,14 +294,14 @@ def test_texts_stay_texts(browser: Browser, page_file: Path) -> None:
     tab.close()
 
 
-@in_browser
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_page_is_accessible_and_fits(
     browser: Browser, page_file: Path, scheme: Any, width: int
 ) -> None:
-    tab = Tab(
-        browser, page_file, color_scheme=scheme, viewport={"width": width, "height": 900},
+    tab = Opened(
+        browser, page_file.as_uri(), color_scheme=scheme, viewport={"width": width, "height": 900},
         bypass_csp=True,  # for axe itself, which is put into the page
     )  # fmt: skip
     for summary in tab.page.locator("details summary").all():
@@ -347,18 +314,18 @@ def test_page_is_accessible_and_fits(
     tab.close()
 
 
-@in_browser
+@needs_chromium
 def test_all_but_the_filters_is_there_without_scripts(browser: Browser, page_file: Path) -> None:
-    tab = Tab(browser, page_file, java_script_enabled=False)
+    tab = Opened(browser, page_file.as_uri(), java_script_enabled=False)
     assert tab.page.locator("#filters").is_hidden()
     assert tab.page.locator("#list > li").first.is_visible()
     assert tab.page.locator("figure svg").first.is_visible()
     tab.close()
 
 
-@in_browser
+@needs_chromium
 def test_paper_shows_the_numbers_and_no_filters(browser: Browser, page_file: Path) -> None:
-    tab = Tab(browser, page_file)
+    tab = Opened(browser, page_file.as_uri())
     tab.page.emulate_media(media="print")
     assert tab.page.locator("#filters").is_hidden()
     assert tab.page.locator("#list > li").first.is_visible()
@@ -600,7 +567,7 @@ def test_report_on_nothing_is_a_page(tmp_path: Path) -> None:
     assert "Nothing was flagged" in page
 
 
-@in_browser
+@needs_chromium
 def test_report_on_ten_thousand_opens_quickly(
     folder: Path, browser: Browser, tmp_path: Path
 ) -> None:
@@ -612,7 +579,7 @@ def test_report_on_ten_thousand_opens_quickly(
     path.write_text(report.render(many, "many"), "utf-8")
     assert path.stat().st_size < 1_000_000  # the size is what a browser's time hangs on
     start = time.monotonic()
-    tab = Tab(browser, path)
+    tab = Opened(browser, path.as_uri())
     expect(tab.page.locator("#count")).to_have_text(re.compile("examples are shown"))
     print(f"opened in {time.monotonic() - start:.2f} s")  # noqa: T201 (a figure, not a verdict)
     tab.close()

@@ -30,7 +30,7 @@ from hypecheck.batch import places
 from hypecheck.batch.places import Place
 from hypecheck.batch.records import Bad, Columns, Item, Record, choose, records_of
 from hypecheck.errors import InputError
-from hypecheck.page import looks_like_html, page_regions, page_text
+from hypecheck.page import looks_like_html, page_text, read_page
 from hypecheck.reading import read_bytes
 
 LARGEST_DOCUMENT = 20_000_000  # bytes of a file that is one text
@@ -307,8 +307,8 @@ def _document(raw: bytes, name: str, suffix: str, ask: Ask) -> Item:
         return _mail(raw, name)
     text = read_bytes(raw, name, LARGEST_DOCUMENT)
     if looks_like_html(text):
-        html = _html(text, ask)
-        return Record(name, name, page_text(html), regions=page_regions(html))
+        text, regions = read_page(_html(text, ask))
+        return Record(name, name, text, regions=regions)
     return Record(name, name, text)
 
 
@@ -706,8 +706,7 @@ def _warc(raw: IO[bytes], name: str, ask: Ask) -> Iterator[Item]:
                 text = body.decode("cp1252", "replace")
         regions = None
         if kind != "text/plain":
-            html = _html(text, ask)
-            text, regions = page_text(html), page_regions(html)
+            text, regions = read_page(_html(text, ask))
         if not text.strip():
             continue
         date = record.headers.get("WARC-Date", "") or ""

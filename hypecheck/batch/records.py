@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hypecheck.errors import InputError
-from hypecheck.page import looks_like_html, page_regions, page_text
+from hypecheck.page import looks_like_html, read_page
 from hypecheck.types import Region
 
 LONGEST_TEXT = 2_000_000  # characters; longer ones are errors, not hangs
@@ -223,7 +223,7 @@ def records_of(row: Mapping[str, Any], columns: Columns, place: str, number: int
 def _record(place: str, id_: str, text: str, about: Mapping[str, str]) -> Item:
     regions = None
     if looks_like_html(text):
-        text, regions = page_text(text), page_regions(text)
+        text, regions = read_page(text)
     if len(text) > LONGEST_TEXT:
         return Bad(place, id_, f"{len(text)} characters, the limit is {LONGEST_TEXT}")
     return Record(place, id_, text, about["advertiser"], about["date"], about["site"], regions)

@@ -1,6 +1,6 @@
-"""Compile ``hypecheck/core.c`` where a C compiler is there; without one the package is pure Python.
+"""Compile ``core.c`` where a C compiler is there; without one the package is pure Python.
 
-Run by hatchling as a wheel is built, or by hand in a checkout: ``python hatch_build.py``.
+Run by hatchling as a wheel is built, or by hand in a checkout: ``python -m hypecheck.build_core``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ try:
 except ImportError:  # by hand, hatchling need not be there
     BuildHookInterface = object
 
-FOLDER = Path(__file__).parent / "hypecheck"
+FOLDER = Path(__file__).parent
 LIBRARY = FOLDER / "_core.so"
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-s")
 
