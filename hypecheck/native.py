@@ -1,8 +1,9 @@
 """The compiled core, where there is one: ``core.c`` by ctypes, with no need of it.
 
 The wheel holds the library when a C compiler was there as it was built
-(:mod:`hypecheck.build_core`, which also builds it in a checkout). Without it, or with ``HYPECHECK_NATIVE=0``, the Python twins do the
-same work with the same results: :class:`hypecheck.linear.Linear`, :class:`hypecheck.conv.Conv` and
+(:mod:`hypecheck.build_core`, which also builds it in a checkout). Without it, or with
+``HYPECHECK_NATIVE=0``, the Python twins do the same work with the same results:
+:class:`hypecheck.linear.Linear`, :class:`hypecheck.conv.Conv` and
 :class:`hypecheck.wordpiece.WordPieces`.
 """
 
