@@ -16,8 +16,8 @@ from typing import Any
 from hypecheck.errors import ModelError
 from hypecheck.types import LABELS, Category, Sensitivity
 
-DEFAULT_MODEL = "2026.3"
-FORMAT = 3
+DEFAULT_MODEL = "2026.4"
+FORMAT = 4
 TIERS = ("fast", "default")
 RETRAIN = "reinstall HypeCheck, or rebuild it with `hypecheck train`"
 

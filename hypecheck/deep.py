@@ -7,10 +7,12 @@ pools and heads over them are a few arrays (:mod:`hypecheck.training.deep` fits 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -110,6 +112,10 @@ class Deep:
             self._graph, options, providers=["CPUExecutionProvider"]
         )
 
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads or os.cpu_count(), "windows")
+
     def read(
         self,
         documents: Sequence[tuple[Sequence[Pieces], Sequence[bool]]],
@@ -129,27 +135,32 @@ class Deep:
             second value says that all windows were read.
         """
         out: list[dict[int, Reading]] = [{} for _ in documents]
-        complete = True
-        for (sentences, wanted), found in zip(documents, out, strict=True):
-            if not any(wanted):
-                continue
-            for w in windows([len(p.ids) for p in sentences]):
-                if any(wanted[i] for i in w.scored):
-                    ids, places = self._tokens(w, sentences)
-                    key = b"" if kept is None else _key(ids, len(w.context))
-                    read = None if kept is None else kept.get(key)
-                    if read is None:
-                        if deadline is not None and time.monotonic() >= deadline:
-                            complete = False
-                            if kept is None:
-                                return out, False
-                            continue  # a later window may be kept
-                        read = self._run(ids, places)
-                        if kept is not None:
-                            kept.put(key, read)
-                    for k, (logits, tokens) in zip(w.scored, read, strict=True):
-                        found[k] = Reading(logits, sentences[k].offsets, tokens)
-        return out, complete
+        jobs = [
+            (found, sentences, w)
+            for (sentences, wanted), found in zip(documents, out, strict=True)
+            if any(wanted)
+            for w in windows([len(p.ids) for p in sentences])
+            if any(wanted[i] for i in w.scored)
+        ]
+
+        def read(job: tuple[dict[int, Reading], Sequence[Pieces], Window]) -> bool:
+            found, sentences, w = job
+            ids, places = self._tokens(w, sentences)
+            key = b"" if kept is None else _key(ids, len(w.context))
+            scored = None if kept is None else kept.get(key)
+            if scored is None:
+                if deadline is not None and time.monotonic() >= deadline:
+                    return False  # a later window may be kept
+                scored = self._run(ids, places)
+                if kept is not None:
+                    kept.put(key, scored)
+            for k, (logits, tokens) in zip(w.scored, scored, strict=True):
+                found[k] = Reading(logits, sentences[k].offsets, tokens)
+            return True
+
+        # Side by side a window each costs less than all threads on one window after the other.
+        several = len(jobs) > 1 and self._threads != 1
+        return out, all([*(self._pool.map if several else map)(read, jobs)])
 
     def _tokens(
         self, window: Window, sentences: Sequence[Pieces]
@@ -173,8 +184,7 @@ class Deep:
         scores would depend on its neighbours'.
         """
         np = self._np
-        mask = np.ones_like(ids)
-        hidden = self._session.run(None, {"ids": ids, "mask": mask})[0][0]
+        hidden = self._session.run(None, {"ids": ids})[0][0]
         score = np.clip(hidden @ self._attention[:-1] + self._attention[-1], -8, 8)
         weight = np.exp(score)[:, None]
         weighted = hidden * weight

@@ -18,13 +18,14 @@ from torch import nn
 
 from hypecheck.conv import SUM_SCALE
 from hypecheck.corpus import LabelledDocument
-from hypecheck.training.deep import Item, Prepared, prepare
+from hypecheck.training.deep import Dropout, Item, Prepared, bfloat16, prepare
 from hypecheck.types import CATEGORIES, LABELS
 from hypecheck.wordpiece import UNKNOWN, build_tokenizer
 
 WIDTH, FILTERS, SIZE, CONTEXT, HIDDEN = 192, 384, 5, 192, 256
 EPOCHS, RATE, DOCUMENTS, SEED = 10, 1e-3, 48, 0
-DROPOUT, WORD_DROPOUT = 0.4, 0.1
+DROPOUT, INPUT_DROPOUT, WORD_DROPOUT = 0.4, 0.1, 0.1
+ADVERSARIAL = 10.0  # length of the step against the word embeddings; 0 for none
 THREADS = 2  # sums are rounded by how they are shared out: the same number on every machine
 MIX = 0.8  # the share of the transformer's opinion in the targets
 
@@ -44,7 +45,8 @@ class Network(nn.Module):
         self.context = nn.Linear(6 * FILTERS, CONTEXT)
         self.hidden = nn.Linear(2 * FILTERS + CONTEXT, HIDDEN)
         self.out = nn.Linear(HIDDEN, len(LABELS))
-        self.drop = nn.Dropout(DROPOUT)
+        draws = np.random.Generator(np.random.SFC64(SEED))
+        self.drop, self.thin = Dropout(DROPOUT, draws), Dropout(INPUT_DROPOUT, draws)
         self._unknown = unknown
         nn.init.constant_(self.out.bias, -3.0)
 
@@ -61,10 +63,10 @@ class Network(nn.Module):
         if self.training:
             lost = torch.rand(ids.shape) < WORD_DROPOUT
             ids = ids.masked_fill(lost, self._unknown)
-        x = F.dropout(self.embedding(ids), 0.1, self.training) * mask[..., None]
+        x = self.thin(self.embedding(ids)) * mask[..., None]
         y = F.relu(self.kernel(x.transpose(1, 2))) * mask[:, None]
         sums = y.sum(-1) / (SUM_SCALE * mask.sum(-1, keepdim=True).sqrt())
-        pooled = torch.cat([y.max(-1).values, sums], -1)
+        pooled = torch.cat([y.max(-1).values, sums], -1).float()
         same = (document[1:] == document[:-1]).float()[:, None]
         none = torch.zeros_like(pooled[:1])
         before = torch.cat([none, pooled[:-1] * same])
@@ -90,6 +92,16 @@ def _collate(documents: Sequence[list[Item]]) -> tuple[torch.Tensor, ...]:
     labels = np.asarray([s.labels for s in items], np.float32)
     sure = np.asarray([s.sure for s in items], np.float32)
     return tuple(map(torch.from_numpy, (ids, mask, number, labels, sure)))
+
+
+def _loss(net: Network, tensors: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    ids, mask, number, labels, sure = tensors
+    kinds = len(LABELS) - len(CATEGORIES)
+    weight = torch.tensor([2.0] * len(CATEGORIES) + [1.0] * kinds)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16(torch.device("cpu"))):
+        z = net(ids, mask, number)
+    each = F.binary_cross_entropy_with_logits(z.float(), labels, reduction="none")
+    return ((each * weight).sum(-1) * sure).sum() / sure.sum().clamp(min=1)
 
 
 def fit(
@@ -134,8 +146,6 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, RATE, total_steps=EPOCHS * steps, pct_start=0.1
     )
-    kinds = len(LABELS) - len(CATEGORIES)
-    weight = torch.tensor([2.0] * len(CATEGORIES) + [1.0] * kinds)
     order = list(range(len(ready)))
     for epoch in range(EPOCHS):
         net.train()
@@ -147,12 +157,16 @@ def fit(
             batches = [part[j : j + DOCUMENTS] for j in range(0, len(part), DOCUMENTS)]
             rng.shuffle(batches)
             for batch in batches:
-                ids, mask, number, labels, sure = _collate([ready[k] for k in batch])
-                z = net(ids, mask, number)
-                each = F.binary_cross_entropy_with_logits(z, labels, reduction="none")
-                loss = ((each * weight).sum(-1) * sure).sum() / sure.sum().clamp(min=1)
+                tensors = _collate([ready[k] for k in batch])
+                loss = _loss(net, tensors)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
+                push = net.embedding.weight.grad
+                if ADVERSARIAL and push is not None:  # as the transformer is trained
+                    push = push * (ADVERSARIAL / push.norm().clamp(min=1e-8))
+                    net.embedding.weight.data += push
+                    _loss(net, tensors).backward()
+                    net.embedding.weight.data -= push
                 nn.utils.clip_grad_norm_(net.parameters(), 1.0)
                 optimiser.step()
                 schedule.step()

@@ -13,6 +13,7 @@ import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers import optimizer
+from onnxruntime.transformers.fusion_options import FusionOptions
 from torch import nn
 from transformers import BertConfig, BertModel
 
@@ -21,19 +22,40 @@ from hypecheck.training.deep import Network
 _HEADS, _WIDTH = 12, 384
 
 
+class _Attention(torch.autograd.Function):
+    """Attention among all tokens, written as one ONNX Runtime operator."""
+
+    @staticmethod
+    def forward(_: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        q, k, v = (x.unflatten(-1, (_HEADS, -1)).transpose(1, 2) for x in (q, k, v))
+        out = nn.functional.scaled_dot_product_attention(q, k, v)
+        return out.transpose(1, 2).flatten(-2)
+
+    @staticmethod
+    def symbolic(g: Any, q: Any, k: Any, v: Any) -> Any:
+        out = g.op("com.microsoft::MultiHeadAttention", q, k, v, num_heads_i=_HEADS)
+        return out.setType(q.type())
+
+
 class _Encoder(nn.Module):
-    """The encoder with plain arguments and one result."""
+    """The encoder without a mask: one window is read at a time, and none is padded."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        hidden: torch.Tensor = self.encoder.embeddings(input_ids=ids)
+        for layer in self.encoder.encoder.layer:
+            own = layer.attention.self
+            mixed = _Attention.apply(own.query(hidden), own.key(hidden), own.value(hidden))
+            hidden = layer.attention.output(mixed, hidden)
+            hidden = layer.output(layer.intermediate(hidden), hidden)
+        return hidden
 
 
 def to_onnx(net: Network, *, int8: bool = True) -> bytes:
-    """Give the encoder as an ONNX graph: ids, mask (windows, tokens) -> hidden states."""
+    """Give the encoder as an ONNX graph: ids (windows, tokens), unpadded -> hidden states."""
     encoder = _Encoder(net.encoder.cpu().float()).eval()
     logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
@@ -41,16 +63,26 @@ def to_onnx(net: Network, *, int8: bool = True) -> bytes:
         example = torch.ones(2, 16, dtype=torch.int64)
         torch.onnx.export(
             encoder,
-            (example, example),
+            (example,),
             str(plain),
-            input_names=["ids", "mask"],
+            input_names=["ids"],
             output_names=["hidden"],
-            dynamic_axes={n: {0: "windows", 1: "tokens"} for n in ("ids", "mask", "hidden")},
+            dynamic_axes={n: {0: "windows", 1: "tokens"} for n in ("ids", "hidden")},
             opset_version=17,
+            custom_opsets={"com.microsoft": 1},
             dynamo=False,
         )
+        fusions = FusionOptions("bert")
+        # Slower than its parts: a sixth of the time of a window.
+        fusions.enable_skip_layer_norm = False
+        fusions.enable_embed_layer_norm = False
         best = optimizer.optimize_model(
-            str(plain), model_type="bert", num_heads=_HEADS, hidden_size=_WIDTH, opt_level=0
+            str(plain),
+            model_type="bert",
+            num_heads=_HEADS,
+            hidden_size=_WIDTH,
+            opt_level=0,
+            optimization_options=fusions,
         )
         best.save_model_to_file(str(fused))
         if not int8:
