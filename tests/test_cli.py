@@ -22,7 +22,7 @@ from hypecheck.types import CATEGORIES, KINDS
 
 ROOT = Path(hypecheck.__file__).parents[1]
 EXAMPLES = Path(__file__).parents[1] / "data" / "examples"
-AD = "🔥 Act now! Our clinic guarantees a cure. It does not cure gout.\n"
+AD = "🔥 Only 3 spots left! Our clinic guarantees a cure for arthritis. It does not cure gout.\n"
 SOBER = "The clinic opens at nine and closes at five.\n"
 USER_RULE = r"""
 kind = "miracle"
@@ -89,13 +89,13 @@ def test_findings_give_one_and_none_gives_nought(run: Run, ad: Path, tmp_path: P
 
 @pytest.mark.parametrize(("level", "code"), [("low", 1), ("medium", 1), ("high", 0)])
 def test_fail_on_chooses_the_severity(run: Run, ad: Path, level: str, code: int) -> None:
-    assert run("check", ad, "--only", "urgency", "--fail-on", level).code == code
+    assert run("check", ad, "--only", "scarcity", "--fail-on", level).code == code
 
 
 def test_fail_on_does_not_change_what_is_shown(run: Run, ad: Path) -> None:
-    shown = run("check", ad, "--only", "urgency", "--fail-on", "high").out
-    assert shown == run("check", ad, "--only", "urgency").out
-    assert "»Act now«" in shown
+    shown = run("check", ad, "--only", "scarcity", "--fail-on", "high").out
+    assert shown == run("check", ad, "--only", "scarcity").out
+    assert "»Only 3 spots left«" in shown
 
 
 USAGE: dict[str, list[str]] = {
@@ -214,7 +214,7 @@ def test_text_is_left_out_of_json_unless_asked_for(run: Run, ad: Path) -> None:
 def test_standard_input_is_read(run: Run, argv: list[str]) -> None:
     got = json.loads(run(*argv, "--format", "json", stdin=AD.encode()).out)
     assert (got["name"], got["id"]) == ("standard input", "")
-    assert [f["text"] for f in got["findings"]] == ["Act now", "guarantees a cure"]
+    assert [f["text"] for f in got["findings"]] == ["Only 3 spots left", "guarantees a cure"]
 
 
 def test_several_files_are_reported_in_order(run: Run, ad: Path, tmp_path: Path) -> None:
@@ -270,11 +270,11 @@ def test_choices_reach_the_checker(run: Run, tmp_path: Path) -> None:
         got = run("check", "-", *fixed, *argv, stdin=text.encode())
         return [f["kind"] for f in json.loads(got.out)["findings"]]
 
-    assert kinds("--rules", rules) == ["urgency", "guaranteed_outcome", "miracle"]
-    assert kinds("--only", "urgency", "--only", "miracle") == ["urgency"]
-    assert "urgency" not in kinds("--disable", "pressure_sales")
-    assert "urgency" not in kinds("--allow", "act now")
-    assert kinds("--sensitivity", "strict") == ["urgency"]
+    assert kinds("--rules", rules) == ["scarcity", "guaranteed_outcome", "miracle"]
+    assert kinds("--only", "scarcity", "--only", "miracle") == ["scarcity"]
+    assert "scarcity" not in kinds("--disable", "pressure_sales")
+    assert "scarcity" not in kinds("--allow", "only 3 spots left")
+    assert kinds("--sensitivity", "strict") == ["scarcity"]
 
 
 def test_no_model_is_named_when_none_is_used(run: Run, ad: Path) -> None:
@@ -364,7 +364,7 @@ def test_command_runs_from_another_folder(tmp_path: Path, monkeypatch: pytest.Mo
     done = process("check", "-", "--format", "jsonl", stdin=AD.encode())
     assert (done.returncode, done.stderr) == (1, b"")
     assert [f["text"] for f in json.loads(done.stdout)["findings"]] == [
-        "Act now",
+        "Only 3 spots left",
         "guarantees a cure",
     ]
 
