@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 import hypecheck
 
 pytestmark = needs_chromium
-AD = "🌟 Act now! Our clinic guarantees a cure.\nIt does not cure gout."
+AD = "🌟 Act now before it is too late! We guarantee a cure.\nIt does not cure gout."
 FLAGS = [f.text for f in hypecheck.check(AD).findings]
 
 
@@ -39,7 +39,7 @@ def read(tab: Tab, text: str) -> None:
 def test_what_is_typed_is_marked_as_the_library_finds_it(tab: Tab) -> None:
     tab.page.locator("#text").press_sequentially(AD.split("\n")[0], delay=5)
     expect(tab.page.locator("#under mark")).to_have_count(2, timeout=20_000)
-    assert marks(tab) == ["Act now", "guarantees a cure"]
+    assert marks(tab) == ["Act now before it is too late", "guarantee a cure"]
     expect(tab.page.locator("#findings > li")).to_have_count(2)
     expect(tab.page.locator("#status")).to_have_text("2 phrases flagged.")
     expect(tab.page.locator("#checklist > li")).not_to_have_count(0)
@@ -101,9 +101,9 @@ def test_everything_is_reached_by_keyboard(tab: Tab) -> None:
     expect(tab.page.locator("#card")).to_contain_text("Pushes you to decide")
     selected = "() => { const b = document.getElementById('text');"
     selected += " return b.value.slice(b.selectionStart, b.selectionEnd); }"
-    assert tab.page.evaluate(selected) == "Act now"
+    assert tab.page.evaluate(selected) == "Act now before it is too late"
     tab.page.keyboard.press("F8")
-    assert tab.page.evaluate(selected) == "guarantees a cure"
+    assert tab.page.evaluate(selected) == "guarantee a cure"
     tab.page.keyboard.press("Escape")
     expect(tab.page.locator("#card")).to_be_hidden()
     for _ in range(20):
@@ -135,11 +135,11 @@ def test_markdown_and_json_are_copied(browser: Browser, server: Server) -> None:
     tab.page.locator("#markdown").click()
     expect(tab.page.locator("#status")).to_have_text("Markdown copied.")
     copied = tab.page.evaluate("() => navigator.clipboard.readText()")
-    assert "**“Act now”**" in copied
+    assert "**“Act now before it is too late”**" in copied
     assert "checklist" in copied
     tab.page.locator("#json").click()
     expect(tab.page.locator("#status")).to_have_text("JSON copied.")
-    assert '"guarantees a cure"' in tab.page.evaluate("() => navigator.clipboard.readText()")
+    assert '"guarantee a cure"' in tab.page.evaluate("() => navigator.clipboard.readText()")
     tab.close()
 
 

@@ -145,7 +145,8 @@ def test_answer_with_a_text_is_not_cached(send: Any) -> None:
 
 
 def test_text_that_takes_too_long_is_answered_in_part() -> None:
-    text = "Our drip gives you back the energy of your twenties. It tastes of nothing. " * 300
+    sentence = "Drip {} gives you back the energy of your twenties. It tastes of nothing. "
+    text = "".join(map(sentence.format, range(300)))
     engine = Engine(Settings(document_seconds=0.05))
     started = time.monotonic()
     report = engine.check(engine.default, text)
