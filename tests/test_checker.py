@@ -423,7 +423,7 @@ def test_model_believes_a_well_measured_rule_a_little_sooner(
 
 
 def test_model_outvotes_a_rule_that_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    stubbed(monkeypatch, {"act now": ("urgency", 0.05)})
+    stubbed(monkeypatch, {"act now": ("urgency", 0.2)})
     report = Checker().check("Act now!")
     assert report.findings == ()
     (d,) = report.dismissed

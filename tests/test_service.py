@@ -27,7 +27,7 @@ from hypecheck.service.problems import ProblemError
 from hypecheck.service.settings import Settings
 from hypecheck.types import Report
 
-AD = "🔥 Act now! Our clinic guarantees a cure. It does not cure gout. 😀"
+AD = "🔥 Act now before it is too late! Our clinic guarantees a cure. It does not cure gout. 😀"
 SECRET = "Zyxwvut's knee"
 MOST = Settings().max_characters
 JSON = {"content-type": "application/json"}
