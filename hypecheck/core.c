@@ -807,11 +807,18 @@ CLONES static void products(float *restrict to, const int8_t *e, float scale, co
     }
 }
 
-/* Give a piece's products; made when first met, kept as long as there is room. */
+/* Give a piece's products; made when first met, kept as long as there is room. They stay in their
+ * place for as many calls as a sentence has pieces. */
 static const float *piece_products(Model *m, int32_t id) {
-    if (m->table[id]) return m->table[id];
     size_t size = (size_t)m->taps * m->filters;
-    float *to;
+    float *to = m->table[id];
+    if (to) {
+        uintptr_t from = (uintptr_t)m->spare, at = (uintptr_t)to;
+        if (!from || at < from || at >= from + SPARE * size * sizeof *to) return to;
+        int32_t slot = (int32_t)((at - from) / (size * sizeof *to));
+        if ((slot - m->next_spare + SPARE) % SPARE >= LONGEST) return to;
+        m->kept_of[slot] = -1; /* its turn comes too soon: it moves to the end of the queue */
+    }
     if (m->used < m->keep) {
         int32_t slab = m->used / SLAB;
         if (!m->slabs[slab] && !(m->slabs[slab] = floats(SLAB * size))) return NULL;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypecheck import Checker, Report, corpus, match, model, native, screen
 from hypecheck.model import Model, Request
 from hypecheck.ruleset import load
 from hypecheck.screen import WHOLE, Screen
+from hypecheck.types import Sentence
 
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation.replace("`", "") + " \t\n"
 DATA = Path(__file__).parents[1] / "data"
@@ -149,6 +151,26 @@ def test_word_pieces_are_those_of_the_twin(fast_model: Model, sentence: str) -> 
     assert core is not None
     [pieces] = fast_model._pieces.cut([sentence])
     assert core.cut(sentence) == list(pieces.ids)
+
+
+@compiled
+def test_a_text_is_judged_alike_whatever_came_before(
+    fast_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More pieces than the core keeps: their places are used in turn.
+    monkeypatch.setattr(native, "KEEP", 64)
+    model.load.cache_clear()
+    small = model.load("fast")
+    model.load.cache_clear()
+    words = sorted(
+        {w for t in texts(300) for w in t.lower().split() if w.isalpha() and w.isascii()}
+    )
+    rng = random.Random(0)
+    assert len(words) > 2000
+    for _ in range(300):
+        text = " ".join(rng.choice(words) for _ in range(80))
+        request = [Request(text, (Sentence(0, len(text), 0),), (), ())]
+        assert small.score(request) == fast_model.score(request)
 
 
 @compiled
