@@ -43,14 +43,16 @@ def stages(checker: Checker, ads: list[str]) -> dict[str, Callable[[], object]]:
     batches = list(zip(chunks(texts), chunks(sentences), strict=True))
     for t, s in batches:
         matcher.find_many(t, s)
-    found = [f for t, s in batches for f, _ in matcher.find_many(t, s)]
+    found = [f.live for t, s in batches for f in matcher.find_many(t, s)]
     unless = [[checker._rules[c.rule or ""].unless for c in f] for f in found]
     reads = [r for chunk in chunks([("", a) for a in ads]) for r in checker._read(chunk)]
     read_chunks = chunks(reads)
     scored = [s for chunk in read_chunks for s in checker._score(chunk)]
     items = [(r.plain, r.text, r.sentences) for r in reads]
     item_chunks = chunks(items)
-    lists = [i for chunk in item_chunks for i in checker.checklist.check_many(chunk)]
+    may_chunks = chunks([r.may for r in reads])
+    pairs = list(zip(item_chunks, may_chunks, strict=True))
+    lists = [i for chunk, may in pairs for i in checker.checklist.check_many(chunk, may)]
     return {
         "normalise": lambda: [normalise(a, evasions) for a in ads],
         "segment": lambda: [segment(t) for t in texts],
@@ -60,7 +62,7 @@ def stages(checker: Checker, ads: list[str]) -> dict[str, Callable[[], object]]:
             for t, s, f, u in zip(texts, sentences, found, unless, strict=True)
         ],
         "model": lambda: [checker._score(chunk) for chunk in read_chunks],
-        "checklist": lambda: [checker.checklist.check_many(chunk) for chunk in item_chunks],
+        "checklist": lambda: [checker.checklist.check_many(chunk, may) for chunk, may in pairs],
         "report": lambda: [
             checker._report(r, s, i) for r, s, i in zip(reads, scored, lists, strict=True)
         ],

@@ -73,6 +73,7 @@ class _Read:
     candidates: tuple[Candidate, ...]
     verdicts: tuple[guards.Verdict | None, ...]
     hidden: tuple[Candidate, ...]  # what rules that are switched off would have found
+    may: frozenset[int] | None  # the checklist's patterns that may match; None: any
 
 
 class Checker:
@@ -121,7 +122,7 @@ class Checker:
         self._kinds, off = self._switches(only, disable)
         self._rules = {r.id: r for r in self.ruleset.rules}
         self._off = off
-        self._matcher = matcher(self.ruleset.rules)
+        self._matcher = matcher(self.ruleset.rules, self.checklist.patterns)
         self.allow = allow if isinstance(allow, AllowList) else AllowList.of_phrases(allow)
         for rule in {r for e in self.allow.entries for r in e.rules} - set(self._rules):
             raise HypeCheckError(
@@ -223,7 +224,9 @@ class Checker:
         for chunk in _chunks(texts, _CHUNK if seconds is None else 1):
             deadline = None if seconds is None else time.monotonic() + seconds
             reads = self._read(chunk)
-            lists = self.checklist.check_many([(r.plain, r.text, r.sentences) for r in reads])
+            lists = self.checklist.check_many(
+                [(r.plain, r.text, r.sentences) for r in reads], [r.may for r in reads]
+            )
             scores = self._score(reads, deadline, kept)
             for read, scored, items in zip(reads, scores, lists, strict=True):
                 yield self._report(read, scored, items)
@@ -234,13 +237,13 @@ class Checker:
         sentences = [segment(plain.text) for plain in plains]
         found = self._matcher.find_many([p.text for p in plains], sentences, self._off)
         reads = []
-        for (id_, text), plain, inside, (live, hidden) in zip(
+        for (id_, text), plain, inside, (live, hidden, may) in zip(
             chunk, plains, sentences, found, strict=True
         ):
             unless = [self._rules[c.rule or ""].unless for c in live]
             verdicts = guards.judge(plain.text, inside, live, unless)
             reads.append(
-                _Read(id_, text, plain, inside, tuple(live), tuple(verdicts), tuple(hidden))
+                _Read(id_, text, plain, inside, tuple(live), tuple(verdicts), tuple(hidden), may)
             )
         return reads
 
@@ -376,9 +379,9 @@ class Checker:
         have |= {(c.sentence, CATEGORY_OF[c.kind]) for c in read.hidden}
         wanted: list[Candidate] = []
         for i in flagged:
-            row = scored.rows[i]
+            row = scored.labels[i]
             for j, category in enumerate(CATEGORIES):
-                p = row[j]
+                p = scored.rows[i][j]
                 if p < bars[j] or (i, category) in have:
                     continue
                 kind = max(KINDS[category], key=lambda k: (row[_LABEL[k]], k))

@@ -22,6 +22,7 @@ import re2
 
 from hypecheck.errors import RulesetError
 from hypecheck.normalise import Normalised
+from hypecheck.regexp import Regexp, Span
 from hypecheck.ruleset import (
     RULES,
     _check_keys,
@@ -30,7 +31,6 @@ from hypecheck.ruleset import (
     _read,
     _strings,
     _text,
-    options,
     unmark,
 )
 from hypecheck.types import ChecklistItem, Cue, Sentence, Status
@@ -52,10 +52,11 @@ class Entry:
     id: str
     title: str
     question: str
-    applies: re2._Regexp | None
-    evidence: re2._Regexp
-    more: re2._Regexp | None  # carries a hit on along an enumeration
-    denials: re2._Regexp | None
+    applies: Regexp | None
+    evidence: Regexp
+    patterns: tuple[str, ...]  # what ``evidence`` is made of
+    more: Regexp | None  # carries a hit on along an enumeration
+    denials: Regexp | None
     negatable: bool
     states: tuple[str, ...]
     silent: tuple[str, ...]
@@ -75,6 +76,11 @@ class _Reading:
 
 class Checklist:
     """Reads texts against the items of one ``checklist.toml``; compile once, check many.
+
+    Attributes:
+        entries: the items.
+        patterns: what states one of them, over all items.
+        hash: of the file and the words that it uses.
 
     Example:
         >>> from hypecheck.normalise import normalise
@@ -110,6 +116,8 @@ class Checklist:
         if not entries:
             raise RulesetError(f"{path}: holds no [[item]] table")
         self.entries = tuple(entries.values())
+        self.patterns = tuple(p for e in self.entries for p in e.patterns)
+        self._alone: dict[str, Regexp] = {}  # each pattern by itself, once it is needed
 
     def check(
         self, normalised: Normalised, original: str, sentences: Sequence[Sentence]
@@ -122,64 +130,82 @@ class Checklist:
         return self.check_many([(normalised, original, sentences)])[0]
 
     def check_many(
-        self, texts: Sequence[tuple[Normalised, str, Sequence[Sentence]]]
+        self,
+        texts: Sequence[tuple[Normalised, str, Sequence[Sentence]]],
+        may: Sequence[frozenset[int] | None] | None = None,
     ) -> list[tuple[ChecklistItem, ...]]:
-        """Do :meth:`check` for several texts, pattern by pattern: that is faster.
+        """Do :meth:`check` for several texts, item by item: that is faster.
 
         Args:
             texts: of each its normalised form, itself, and its sentences.
+            may: of each the numbers of the :attr:`patterns` that may match in it, where that is
+                known.
         """
         raw = [n.text.encode("ascii") for n, _, _ in texts]
-        offered = self._offered(raw)
         readings = {
-            d: _Reading(raw[d], texts[d][2], [s.start for s in texts[d][2]]) for d in offered
+            d: _Reading(raw[d], texts[d][2], [s.start for s in texts[d][2]])
+            for d in self._offered(raw)
         }
+        none = tuple(e.not_applicable for e in self.entries)
         out: list[list[ChecklistItem]] = [[] for _ in texts]
+        first = 0
         for entry in self.entries:
-            for d, items in enumerate(out):
-                reading = readings.get(d)
-                if reading is None:
-                    items.append(entry.not_applicable)
-                    continue
+            numbers = range(first, first + len(entry.patterns))
+            first = numbers.stop
+            for d, reading in readings.items():
+                items = out[d]
                 reading.denied.clear()
-                if hits := self._find(entry, reading):
+                evidence_of: Sequence[Regexp] = (entry.evidence,)
+                if may is not None and (known := may[d]) is not None:
+                    evidence_of = [self._one(i) for i in numbers if i in known]
+                if hits := self._find(entry, evidence_of, reading):
                     normalised, original, _ = texts[d]
                     spans = [normalised.span(*hit) for hit in hits]
                     evidence = tuple(Cue(a, b, original[a:b]) for a, b in spans)
                     item = ChecklistItem(entry.id, entry.title, "stated", evidence, entry.question)
                     items.append(item)
-                elif entry.applies and entry.applies.search(raw[d]) is None:
+                elif entry.applies and entry.applies.span(raw[d]) is None:
                     items.append(entry.not_applicable)
                 else:
                     items.append(entry.not_stated)
-        return [tuple(items) for items in out]
+        return [tuple(items) if items else none for items in out]
+
+    def _one(self, number: int) -> Regexp:
+        """Give one of the patterns by itself."""
+        pattern = self.patterns[number]
+        regexp = self._alone.get(pattern)
+        if regexp is None:
+            regexp = self._alone[pattern] = Regexp(pattern)
+        return regexp
 
     def _offered(self, texts: Sequence[bytes]) -> list[int]:
         """Give the texts that offer the reader a treatment; how, stands in the TOML."""
         named, generic, medical, complaint, offer, aside = (self._scope[key] for key in _SCOPE)
-        treated = {d for d, t in enumerate(texts) if named.search(t) is not None}
+        treated = {d for d, t in enumerate(texts) if named.span(t) is not None}
         rest = [d for d in range(len(texts)) if d not in treated]
-        some = [d for d in rest if generic.search(texts[d]) is not None]
-        treated.update(d for d in some if medical.search(texts[d]) is not None)
+        some = [d for d in rest if generic.span(texts[d]) is not None]
+        treated.update(d for d in some if medical.span(texts[d]) is not None)
         for d in rest:
-            if d not in treated and len(list(islice(complaint.finditer(texts[d]), 2))) == 2:
+            if d not in treated and len(list(islice(complaint.spans(texts[d]), 2))) == 2:
                 treated.add(d)
         return [
             d
             for d in sorted(treated)
-            if any(aside.match(texts[d], m.start()) is None for m in offer.finditer(texts[d]))
+            if any(aside.starts(texts[d], a) is None for a, _ in offer.spans(texts[d]))
         ]
 
-    def _find(self, entry: Entry, reading: _Reading) -> list[tuple[int, int]]:
-        """Give the first spans that count, in the normalised text."""
+    def _find(
+        self, entry: Entry, evidence: Sequence[Regexp], reading: _Reading
+    ) -> list[tuple[int, int]]:
+        """Give the first spans that count, in the normalised text; ``evidence`` is sought."""
         text, sentences = reading.text, reading.sentences
         found: list[tuple[int, int]] = []
         pos = 0
         while len(found) < MAX_EVIDENCE:
-            m = entry.evidence.search(text, pos)
-            if m is None:
+            hit = _leftmost(evidence, text, pos, len(text))
+            if hit is None:
                 break
-            start, end = _trim(text, *m.span())
+            start, end = _trim(text, *hit)
             k = bisect_right(reading.starts, start) - 1
             if k < 0 or start >= sentences[k].end:
                 # Between sentences: look on from where the next one starts.
@@ -190,16 +216,16 @@ class Checklist:
             limit = sentences[k].end
             if end > limit:
                 # It runs over the sentence's end: look once more, in this sentence only.
-                m = entry.evidence.search(text, start, limit)
-                if m is None:
+                hit = _leftmost(evidence, text, start, limit)
+                if hit is None:
                     pos = limit
                     continue
-                start, end = _trim(text, *m.span())
+                start, end = _trim(text, *hit)
             if self._counts(entry, reading, k, start, end):
-                while entry.more is not None and (more := entry.more.match(text, end, limit)):
-                    end = more.end()
+                while entry.more is not None and (more := entry.more.starts(text, end, limit)):
+                    end = more[1]
                 found.append((start, end))
-            pos = max(m.end(), end, pos + 1)
+            pos = max(hit[1], end, pos + 1)
         return found
 
     def _counts(self, entry: Entry, reading: _Reading, k: int, start: int, end: int) -> bool:
@@ -212,7 +238,7 @@ class Checklist:
         if entry.denials is None:
             return True
         if k not in reading.denied:
-            spans = [m.span() for m in entry.denials.finditer(text, s.start, s.end)]
+            spans = list(entry.denials.spans(text, s.start, s.end))
             reading.denied[k] = [a for a, _ in spans], [b for _, b in spans]
         starts, ends = reading.denied[k]
         return bisect_right(ends, start) == bisect_left(starts, end)  # none of them overlaps
@@ -220,9 +246,9 @@ class Checklist:
     def _negated(self, before: bytes) -> bool:
         """Tell whether a "no" stands in the last clause of what comes ``before`` a hit."""
         cue, pseudo, clause = (self._negation[key] for key in _NEGATION)
-        window = pseudo.sub(b"", before)
-        start = max((m.end() for m in clause.finditer(window)), default=0)
-        return cue.search(window, start) is not None
+        window = pseudo.without(before)
+        start = max((end for _, end in clause.spans(window)), default=0)
+        return cue.span(window, start) is not None
 
 
 def _entry(item: Mapping[str, Any], n: int, words: Mapping[str, str], path: Path) -> Entry:
@@ -244,7 +270,7 @@ def _entry(item: Mapping[str, Any], n: int, words: Mapping[str, str], path: Path
     if not isinstance(negatable, bool):
         raise RulesetError(f"{path}: {where}: key 'negatable' must be true or false")
 
-    def joined(key: str, patterns: Sequence[str]) -> re2._Regexp | None:
+    def joined(key: str, patterns: Sequence[str]) -> Regexp | None:
         return _compile(patterns, words, path, where, key) if patterns else None
 
     title, question = (_text(item, key, path, where) for key in ("title", "question"))
@@ -258,6 +284,7 @@ def _entry(item: Mapping[str, Any], n: int, words: Mapping[str, str], path: Path
         question=question,
         applies=joined("applies", lists["applies"]),
         evidence=_compile(lists["patterns"], words, path, where, "patterns"),
+        patterns=tuple(_expand(p.strip(), words, path, where) for p in lists["patterns"]),
         more=joined("more", [_text(item, "more", path, where)] if "more" in item else []),
         denials=joined("denials", lists["denials"]),
         negatable=negatable,
@@ -277,7 +304,7 @@ def _table(table: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
 
 def _group(
     table: Mapping[str, Any], key: str, names: Sequence[str], words: Mapping[str, str], path: Path
-) -> dict[str, re2._Regexp]:
+) -> dict[str, Regexp]:
     """Compile a table of patterns in which every one of ``names`` must stand."""
     group = _table(table, key, path)
     _check_keys(group, set(names), path, key)
@@ -288,24 +315,34 @@ def _group(
 
 def _compile(
     patterns: Sequence[str], words: Mapping[str, str], path: Path, where: str, key: str
-) -> re2._Regexp:
+) -> Regexp:
     """Compile ``patterns`` as alternatives of one; an error names the one that is wrong."""
     expanded = [_expand(p.strip(), words, path, where) for p in patterns]
     try:
-        joined = re2.compile("|".join(f"(?:{p})" for p in expanded).encode(), options())
-        if joined.search(b"") is None:
+        joined = Regexp("|".join(f"(?:{p})" for p in expanded))
+        if joined.span(b"") is None:
             return joined
     except re2.error:
         pass
     for source, pattern in zip(patterns, expanded, strict=True):
         try:
-            compiled = re2.compile(pattern.encode(), options())
+            compiled = Regexp(pattern)
         except re2.error as e:
             message = e.args[0].decode() if isinstance(e.args[0], bytes) else str(e)
             raise RulesetError(f"{path}: {where}: key {key!r}: {source!r}: {message}") from None
-        if compiled.search(b"") is not None:
+        if compiled.span(b"") is not None:
             raise RulesetError(f"{path}: {where}: key {key!r}: {source!r} matches the empty text")
     raise RulesetError(f"{path}: {where}: key {key!r}: the patterns do not compile together")
+
+
+def _leftmost(patterns: Sequence[Regexp], text: bytes, pos: int, end: int) -> Span | None:
+    """Give what all patterns as alternatives of one would find: leftmost, then the first."""
+    best: Span | None = None
+    for pattern in patterns:
+        span = pattern.span(text, pos, end)
+        if span is not None and (best is None or span[0] < best[0]):
+            best = span
+    return best
 
 
 def _trim(text: bytes, start: int, end: int) -> tuple[int, int]:

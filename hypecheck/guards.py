@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-import re2
-
 from hypecheck.errors import RulesetError
-from hypecheck.ruleset import RULES, options
+from hypecheck.regexp import NONE, Regexp
+from hypecheck.ruleset import RULES
 from hypecheck.types import Candidate, Sentence
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class CueExample:
     silenced: bool
 
 
-_SUPPORT = re2.compile(
+_SUPPORT = Regexp(
     r"\b10\.\d{4,9}/\S+|\bpmid:? ?\d{5,9}|\bpmc\d{5,}|\bnct ?0\d{7}\b|\bisrctn ?\d{6,}"
     r"|\bactrn ?\d{10,}|\bctri/\d{4}/|\beudract:? ?\d{4}-|\bchictr-?\w{6,}"
     r"|\beu/1/\d{2}/\d+|\b(?:et al\.?|and colleagues),?(?: in)? ?[(,]? ?(?:19|20)\d\d"
@@ -77,10 +76,9 @@ _SUPPORT = re2.compile(
     r"[^.]*\b(?:month|week|year|day|placebo|control|sham|compared|versus|vs)"
     r"|\b\d[\d,]* (?:of|out of) \d[\d,]* [^.]*\b(?:placebo|control|sham|versus|vs)\b"
     r"|\((?:n ?= ?\d+)[^)]*\)|\bn ?= ?\d{2,}",
-    options(),
 )
 _SUPPORT_GATE = re.compile(r"\d")
-_SOBER_ANSWER = re2.compile(
+_SOBER_ANSWER = Regexp(
     r"^\W*(?:no\b|not (?:really|always|necessarily|yet|quite|for|in|everyone|usually|at all"
     r"|exactly|as)|there (?:is|are) (?:no|currently no|little|not)|it depends|that depends"
     r"|unfortunately|probably not|usually not|nobody|no one|none|we (?:do not|don't|cannot"
@@ -89,9 +87,8 @@ _SOBER_ANSWER = re2.compile(
     r"|operation|medicine)|like (?:any|all|every)|results (?:vary|differ)|this varies"
     r"|it varies|generally|in most cases,? no|never|evidence|the evidence|research"
     r"|we simply)",
-    options(),
 )
-_HEALTH = re2.compile(
+_HEALTH = Regexp(
     r"\b(?:health|medic|clinic|consult|patient|doctor|dr\.|therap|treat|pain|surg|disease|symptom"
     r"|injur|cells?\b|skin|hair|tooth|teeth|dent|smile|weight|fat\b|diet|body|joint|knee"
     r"|back pain|spine|spinal|chiro|nerve|neuropath|cancer|diabet|arthrit|hormon|testost"
@@ -111,11 +108,10 @@ _HEALTH = re2.compile(
     r"|tumou?r|rheumat|lupus|fibromyal|gout\b|oncolog|orthodon|nose\b|chest\b|thyroid"
     r"|transplant|remed(?:y|ies)|liposuc|rhinoplast|botanical|tonic\b|wound|fractur|bruis"
     r"|orthop|podiat|psych|counsel|mental|mood|nutrition|keto|fda\b)",
-    options(),
 )
 # Without any health word a text is taken as not about health only when it is long enough to tell,
 # or names another trade: a lone "Only 3 spots left!" stays flagged.
-_OTHER_TRADE = re2.compile(
+_OTHER_TRADE = Regexp(
     r"\b(?:plumb(?:er|ing)|roof(?:er|ing|s)|boilers?\b|drains?\b|second-?hand cars?\b"
     r"|new cars?\b|vehicles?\b|tyres?\b|garage|sneakers?\b|shoes\b|boots\b|jeans|furniture"
     r"|sofas?\b|mattress|carpets\b|software|laptops?\b|smartphones?\b|mortgage|loans?\b"
@@ -123,11 +119,10 @@ _OTHER_TRADE = re2.compile(
     r"|flights\b|cruises?\b|double glazing|concrete|solar panels?|jewell?e?ry"
     r"|toys\b|bookstore|wine|beer|lawn|removals|storage units?|lawyers?\b|attorneys?\b"
     r"|broadband|video games?)",
-    options(),
 )
 _LONG_ENOUGH = 40  # words
 _ENTRY = re.compile(r"(?m)^[ \t]*[\[(]?(\d{1,2})[\]).]? +(?=.*(?:19|20)\d\d)")
-_CITATION = re2.compile(r"\[(\d{1,2})\]|\((\d{1,2})\)", options())
+_CITATION = Regexp(r"\[(\d{1,2})\]|\((\d{1,2})\)")
 
 
 @cache
@@ -159,7 +154,7 @@ def cue_examples() -> tuple[CueExample, ...]:
 
 
 @cache
-def _gate() -> Any:
+def _gate() -> Regexp:
     """Compile one RE2 pattern that tells whether a sentence may hold a cue at all."""
     table, _ = _cue_table()
     heads: set[str] = set()
@@ -176,7 +171,7 @@ def _gate() -> Any:
                 heads.add(plain)
     heads |= {"no", "not", "n't", "cannot"}
     words = "|".join(re.escape(h) for h in sorted(heads) if h != "n't")
-    return re2.compile(rf"\b(?:{words})\b|n't\b", options())
+    return Regexp(rf"\b(?:{words})\b|n't\b")
 
 
 # Tokens that spaCy cuts out of a longer word ("cannot", "couldn't"): no edge of a word beside them.
@@ -184,7 +179,7 @@ _CUT_OUT = frozenset(["not", "could", "may", "might"])
 
 
 @cache
-def _phrases() -> tuple[Any, Any]:
+def _phrases() -> tuple[Regexp, Regexp]:
     """Compile two RE2 patterns for the cues' phrases: those with and those without open places.
 
     Where neither matches, no tokens can: a phrase's tokens follow one another in the text.
@@ -207,7 +202,7 @@ def _phrases() -> tuple[Any, Any]:
         elif phrase not in table["pseudo"]:
             edge = r"\b" if len(tokens) == 1 and phrase not in _CUT_OUT else ""
             closed.append(edge + r"\s*".join(parts) + edge)
-    return re2.compile("|".join(closed), options()), re2.compile("|".join(opened), options())
+    return Regexp("|".join(closed)), Regexp("|".join(opened))
 
 
 class _Context:
@@ -302,6 +297,7 @@ def judge(
     """
     if not candidates:
         return []
+    raw = text.encode("ascii")
     health: bool | Literal["unclear"] | None = None
     spacy_wanted: dict[int, Doc | None] = {}
     cues: dict[int, list[tuple[str, int, int]]] = {}
@@ -310,7 +306,7 @@ def judge(
         verdict: Verdict | None = None
         if "not_health" in guards:
             if health is None:
-                health = _about_health(text)
+                health = _about_health(text, raw)
             # The model has read the whole text: only another trade, named, speaks against it.
             if health is False or (health == "unclear" and c.rule is not None):
                 verdict = Verdict("not_health", c.start, c.start)
@@ -328,17 +324,17 @@ def judge(
                 if verdict is not None:
                     break
         if verdict is None and "questioned" in guards:
-            verdict = _questioned(text, sentences, c)
+            verdict = _questioned(raw, sentences, c)
         if verdict is None and "supported" in guards:
-            verdict = _supported(text, sentences, c)
+            verdict = _supported(text, raw, sentences, c)
         out.append(verdict)
     return out
 
 
-def _about_health(text: str) -> bool | Literal["unclear"]:
-    if _HEALTH.search(text) is not None:
+def _about_health(text: str, raw: bytes) -> bool | Literal["unclear"]:
+    if _HEALTH.span(raw) is not None:
         return True
-    if _OTHER_TRADE.search(text) is not None:
+    if _OTHER_TRADE.span(raw) is not None:
         return False
     return True if len(text.split()) < _LONG_ENOUGH else "unclear"
 
@@ -347,8 +343,9 @@ def _about_health(text: str) -> bool | Literal["unclear"]:
 def _read(body: str) -> tuple[Doc | None, list[tuple[str, int, int]]]:
     """Give a sentence's tokens and the cues among them; nothing where no cue can stand."""
     closed, opened = _phrases()
-    is_open = opened.search(body) is not None
-    if not (is_open or closed.search(body)) or not _gate().search(body):
+    raw = body.encode("ascii")
+    is_open = opened.span(raw) is not None
+    if not (is_open or closed.span(raw)) or not _gate().span(raw):
         return None, []
     doc = _context().nlp.make_doc(body)
     found = _context().find(doc, is_open)
@@ -421,15 +418,15 @@ def _by_cue(
     return best[1] if best else None
 
 
-def _questioned(text: str, sentences: Sequence[Sentence], c: Candidate) -> Verdict | None:
+def _questioned(raw: bytes, sentences: Sequence[Sentence], c: Candidate) -> Verdict | None:
     s = sentences[c.sentence]
-    if text[s.end - 1 : s.end] != "?" and "?" not in text[max(c.end, s.end - 3) : s.end]:
+    if b"?" not in raw[max(min(c.end, s.end - 1), s.end - 3) : s.end]:
         return None
     if c.sentence + 1 >= len(sentences):
         return None
     n = sentences[c.sentence + 1]
-    m = _SOBER_ANSWER.search(text[n.start : n.end])
-    return Verdict("questioned", n.start + m.start(), n.start + m.end()) if m else None
+    answer = _SOBER_ANSWER.span(raw[n.start : n.end])
+    return Verdict("questioned", n.start + answer[0], n.start + answer[1]) if answer else None
 
 
 @lru_cache(maxsize=1)
@@ -441,19 +438,21 @@ def _bibliography(text: str) -> dict[str, tuple[int, int]]:
     return out
 
 
-def _supported(text: str, sentences: Sequence[Sentence], c: Candidate) -> Verdict | None:
+def _supported(
+    text: str, raw: bytes, sentences: Sequence[Sentence], c: Candidate
+) -> Verdict | None:
     for k in (c.sentence, c.sentence + 1):
         if k >= len(sentences):
             break
         s = sentences[k]
-        body = text[s.start : s.end]
-        if not _SUPPORT_GATE.search(body):
+        if not _SUPPORT_GATE.search(text, s.start, s.end):
             continue
-        m = _SUPPORT.search(body)
-        if m:
-            return Verdict("supported", s.start + m.start(), s.start + m.end())
-        if k == c.sentence and (m := _CITATION.search(body)):
-            entry = _bibliography(text).get(m.group(1) or m.group(2))
+        body = raw[s.start : s.end]
+        if span := _SUPPORT.span(body):
+            return Verdict("supported", s.start + span[0], s.start + span[1])
+        if k == c.sentence and (groups := _CITATION.groups(body, 0, len(body))):
+            a, b = groups[1] if groups[1] != NONE else groups[2]
+            entry = _bibliography(text).get(body[a:b].decode())
             if entry:
                 return Verdict("supported", *entry)
     return None

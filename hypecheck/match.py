@@ -13,21 +13,36 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import re2
 
 from hypecheck.native import library
-from hypecheck.ruleset import options
+from hypecheck.regexp import Regexp, options
 from hypecheck.screen import WHOLE, Screen
 from hypecheck.types import Candidate, Rule, Sentence
 
 
-class Matcher:
-    """Finds every rule's hits; a pattern compiles when the filter first lets it through."""
+class Found(NamedTuple):
+    """What one text holds."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    live: list[Candidate]
+    hidden: list[Candidate]  # what rules that are off would have found
+    others: frozenset[int] | None  # which of the other patterns may match; None: any of them
+
+
+class Matcher:
+    """Finds every rule's hits; a pattern compiles when the filter first lets it through.
+
+    Args:
+        rules: what is found.
+        others: patterns of somebody else, who is told in which texts they may match.
+    """
+
+    def __init__(self, rules: Sequence[Rule], others: Sequence[str] = ()) -> None:
         self._rules = tuple(rules)
-        self._compiled: dict[int, re2._Regexp] = {}
+        self._others = tuple(others)
+        self._compiled: dict[int, Regexp] = {}
         self._screen: Screen | None = None
 
     @cached_property
@@ -39,10 +54,10 @@ class Matcher:
             out.Compile()
         return out
 
-    def _regexp(self, i: int) -> re2._Regexp:
+    def _regexp(self, i: int) -> Regexp:
         regexp = self._compiled.get(i)
         if regexp is None:
-            regexp = self._compiled[i] = re2.compile(self._rules[i].pattern.encode(), options())
+            regexp = self._compiled[i] = Regexp(self._rules[i].pattern)
         return regexp
 
     def find_many(
@@ -50,19 +65,24 @@ class Matcher:
         texts: Sequence[str],
         sentences: Sequence[Sequence[Sentence]],
         off: frozenset[str] = frozenset(),
-    ) -> list[tuple[list[Candidate], list[Candidate]]]:
+    ) -> list[Found]:
         """Do what :meth:`find` does for many texts, where there is a compiled core in one pass."""
         if self._screen is None and self._rules:
             self._screen = self._make_screen()
         if self._screen is None:
             both = zip(texts, sentences, strict=True)
-            return [self.find(t.encode("ascii"), s, off) for t, s in both]
+            return [Found(*self.find(t.encode("ascii"), s, off), None) for t, s in both]
         # Rule by rule, not text by text: an automaton is fast as long as it stays in the cache.
         jobs: list[tuple[int, int, int]] = []  # rule, text, sentence
+        others: list[frozenset[int]] = []
+        rules = len(self._rules)
+        always = [i for i in self._screen.always if i < rules]
+        unscreened = {i - rules for i in self._screen.always if i >= rules}
         for d, pairs in enumerate(self._screen.find(texts, sentences)):
             if sentences[d]:
-                jobs += [(i, d, k) for k, i in pairs]
-                jobs += [(i, d, WHOLE) for i in self._screen.always]
+                jobs += [(i, d, k) for k, i in pairs if i < rules]
+                jobs += [(i, d, WHOLE) for i in always]
+            others.append(frozenset(unscreened.union([i - rules for _, i in pairs if i >= rules])))
         raw = [t.encode("ascii") for t in texts]
         hits: list[list[tuple[int, int, int, int]]] = [[] for _ in texts]
         for i, d, k in sorted(jobs):
@@ -70,15 +90,18 @@ class Matcher:
                 self._anywhere(i, raw[d], sentences[d], hits[d])
             else:
                 self._inside(i, k, raw[d], sentences[d], hits[d])
-        return [self._sorted(t, h, off) if h else ([], []) for t, h in zip(raw, hits, strict=True)]
+        return [
+            Found(*(self._sorted(t, h, off) if h else ([], [])), o)
+            for t, h, o in zip(raw, hits, others, strict=True)
+        ]
 
     def _make_screen(self) -> Screen | None:
         """Make the screen; None without a compiled core."""
         lib = library()
         if lib is None:
             return None
-        patterns = [[r.pattern] for r in self._rules]
-        whole = ["<hit>" in r.pattern for r in self._rules]
+        patterns = [[r.pattern] for r in self._rules] + [[p] for p in self._others]
+        whole = ["<hit>" in r.pattern for r in self._rules] + [True] * len(self._others)
         return Screen(lib, patterns, whole)
 
     def _anywhere(
@@ -109,10 +132,10 @@ class Matcher:
         s = sentences[k]
         pos = sentences[k - 1].end if k else 0
         while pos < s.end:
-            m = regexp.search(text, pos, s.end)
-            if m is None:
+            found = regexp.span(text, pos, s.end)
+            if found is None:
                 return
-            start, end = m.span()
+            start, end = found
             if s.start <= start < end:
                 hits.append((i, k, start, end))
             pos = max(end, pos + 1)
@@ -161,27 +184,26 @@ class Matcher:
 
 
 def _spans(
-    regexp: re2._Regexp, text: bytes, sentences: Sequence[Sentence], starts: Sequence[int]
+    regexp: Regexp, text: bytes, sentences: Sequence[Sentence], starts: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
     """Give the spans of one pattern that lie inside one sentence each."""
-    hit = regexp.groupindex.get(b"hit", 0)
     pos, stop, size = 0, len(text), len(text)
     while pos < size:
-        m = regexp.search(text, pos, stop)
-        if m is None:
+        groups = regexp.groups(text, pos, stop)
+        if groups is None:
             if stop == size:
                 return
             pos, stop = stop, size  # behind the sentence that was looked into alone
             continue
-        start, end = m.span(hit)
+        start, end = groups[regexp.hit]
         k = bisect_right(starts, start) - 1
         limit = sentences[k].end if k >= 0 else start
-        if end > limit > m.start() and stop > limit:
-            pos, stop = m.start(), limit  # it runs over the sentence's end: look inside it alone
+        if end > limit > groups[0][0] and stop > limit:
+            pos, stop = groups[0][0], limit  # it runs over the sentence's end: look inside it alone
             continue
         if k >= 0 and sentences[k].start <= start < end <= limit:
             yield start, end
-        pos = max(m.end(), pos + 1)
+        pos = max(groups[0][1], pos + 1)
         if pos >= stop:
             stop = size
 
@@ -198,9 +220,9 @@ def _whole_number(text: bytes, end: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def matcher(rules: tuple[Rule, ...]) -> Matcher:
+def matcher(rules: tuple[Rule, ...], others: tuple[str, ...] = ()) -> Matcher:
     """Give the matcher of ``rules``, compiled once however many checkers share them."""
-    return Matcher(rules)
+    return Matcher(rules, others)
 
 
 def _longest(candidates: list[Candidate]) -> list[Candidate]:

@@ -10,10 +10,10 @@ on the development split and lie in the artefact.
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypecheck import artefact, features, native
@@ -51,7 +51,8 @@ class Request:
 class Scored:
     """What the model says of one document."""
 
-    rows: Sequence[Sequence[float]]  # per sentence: calibrated probabilities, as LABELS
+    rows: Sequence[Sequence[float]]  # per sentence: calibrated probabilities, as CATEGORIES
+    labels: Doubles = field(compare=False)  # (n_sentences, n_labels): the same, as LABELS
     document: Mapping[str, float]  # probability of at least one flag, by category
     readings: Mapping[int, Reading]  # of the sentences that the transformer read
     incomplete: bool = False  # time ran out before it had read all that it should
@@ -59,14 +60,13 @@ class Scored:
     @property
     def categories(self) -> list[dict[str, float]]:
         """Give the probability of each category, by sentence."""
-        n = len(CATEGORIES)
-        return [dict(zip(CATEGORIES, row[:n], strict=True)) for row in self.rows]
+        return [dict(zip(CATEGORIES, row, strict=True)) for row in self.rows]
 
     @property
     def kinds(self) -> list[dict[str, float]]:
         """Give the probability of each kind, by sentence."""
         n = len(CATEGORIES)
-        return [dict(zip(LABELS[n:], row[n:], strict=True)) for row in self.rows]
+        return [dict(zip(LABELS[n:], row[n:], strict=True)) for row in self.labels.tolist()]
 
 
 class Model:
@@ -139,12 +139,14 @@ class Model:
                     rows = [first + i for i in sorted(read)]
                     deep = np.stack([read[i - first].logits for i in rows])
                     p[rows] = self._head.probabilities(np, [*(m[rows] for m in margins), deep])
-            scores: list[list[float]] = p.tolist()
         else:
-            readings, complete, scores = [{} for _ in requests], True, []
+            p = np.zeros((0, len(LABELS)))
+            readings, complete = [{} for _ in requests], True
+        triples: list[list[float]] = p[:, : len(CATEGORIES)].tolist()
+        documents = self._head.documents(np, p, edges)
         return [
-            self._scored(scores[a:b], read, not complete)
-            for a, b, read in zip(edges, edges[1:], readings, strict=False)
+            Scored(triples[a:b], p[a:b], document, read, not complete)
+            for a, b, document, read in zip(edges, edges[1:], documents, readings, strict=False)
         ]
 
     def _compiled(self, data: Mapping[str, Any]) -> native.Scorer | None:
@@ -219,16 +221,6 @@ class Model:
             jobs.append((self._cut(r), wanted) if any(wanted) else ((), ()))
         return self._deep.read(jobs, deadline, kept)
 
-    def _scored(
-        self, rows: list[list[float]], readings: Mapping[int, Reading], incomplete: bool
-    ) -> Scored:
-        return Scored(
-            rows,
-            self._head.document(rows) if rows else dict.fromkeys(CATEGORIES, 0.0),
-            readings,
-            incomplete,
-        )
-
     def probe(self, text: str) -> dict[str, float]:
         """Score one ASCII text as a single sentence: what the manifest's probe holds."""
         scored = self.score([Request(text, (Sentence(0, len(text), 0),), (), ())])[0]
@@ -259,7 +251,8 @@ class _Head:
     def __init__(self, data: Mapping[str, Any]) -> None:
         # (n_labels, n_parts + 1): the weight of each part's margin, offset.
         self._stack = data["stack"]
-        self._document = {c: tuple(v) for c, v in data["document"].items()}
+        # Of each category's fit: the weights of the likeliest sentence and of the rest, offset.
+        self._document = tuple(zip(*(data["document"][c] for c in CATEGORIES), strict=True))
 
     def probabilities(self, np: Any, margins: Sequence[Floats]) -> Doubles:
         z = np.zeros(margins[0].shape) + self._stack[:, -1]
@@ -268,19 +261,29 @@ class _Head:
         p: Doubles = 1.0 / (1.0 + np.exp(-np.clip(z, -40, 40)))
         return p
 
-    def document(self, rows: Sequence[Sequence[float]]) -> dict[str, float]:
-        out: dict[str, float] = {}
-        for k, c in enumerate(CATEGORIES):
-            a, b, bias = self._document[c]
-            top = sorted([row[k] for row in rows], reverse=True)
-            z = a * _logit(top[0]) + b * math.log1p(sum(top[1:])) + bias
-            out[c] = 1.0 / (1.0 + math.exp(-z)) if z > -40 else 0.0
+    def documents(self, np: Any, p: Doubles, edges: Sequence[int]) -> list[dict[str, float]]:
+        """Give for each document, by category, the probability of at least one flag in it.
+
+        Args:
+            np: NumPy.
+            p: (n_sentences, n_labels).
+            edges: the first sentence of each document, and the number of sentences.
+        """
+        out: list[dict[str, float]] = [dict.fromkeys(CATEGORIES, 0.0) for _ in edges[1:]]
+        full = [d for d, (a, b) in enumerate(pairwise(edges)) if b > a]
+        if not full:
+            return out
+        starts = [edges[d] for d in full]
+        some = p[:, : len(CATEGORIES)]
+        top = np.maximum.reduceat(some, starts, axis=0)
+        rest = np.maximum(np.add.reduceat(some, starts, axis=0) - top, 0)
+        top = np.clip(top, 1e-6, 1 - 1e-6)
+        a, b, bias = self._document
+        z = a * np.log(top / (1 - top)) + b * np.log1p(rest) + bias
+        q = np.where(z > -40, 1 / (1 + np.exp(-np.maximum(z, -40))), 0)
+        for d, row in zip(full, q.tolist(), strict=True):
+            out[d] = dict(zip(CATEGORIES, row, strict=True))
         return out
-
-
-def _logit(p: float) -> float:
-    p = min(max(p, 1e-6), 1 - 1e-6)
-    return math.log(p / (1 - p))
 
 
 @lru_cache(maxsize=4)

@@ -127,6 +127,7 @@ class Scorer:
         self._lib = lib
         self._lock = threading.Lock()  # the library keeps its scratch in the handle
         self._signals = signals
+        self._doubles = (c_double * 1024)()
         self._kept: list[Any] = [weights]  # what the library points to
         raw = vocabulary.encode("utf-8")
         wide = np.zeros(ROW, np.float32)
@@ -252,12 +253,14 @@ class Scorer:
     def attribute(self, body: str, label: int) -> list[float]:
         """Give the weight of each white-space word of ``body``: :meth:`Linear.attribute`."""
         raw = body.encode("ascii")
-        out = (c_double * (len(raw) // 2 + 1))()
         with self._lock:
+            out = self._doubles  # to make an array for each sentence takes longer than the sums
+            if len(raw) >= 2 * len(out):
+                out = (c_double * (len(raw) // 2 + 1))()
             n = self._lib.hype_attribute(self._handle, raw, len(raw), label, out)
-        if n < 0:
-            raise MemoryError("the compiled core ran out of memory")
-        return out[:n]
+            if n < 0:
+                raise MemoryError("the compiled core ran out of memory")
+            return out[:n]
 
     def cut(self, sentence: str) -> list[int]:
         """Give the word pieces of a normalised sentence: :meth:`WordPieces.cut`."""

@@ -19,6 +19,7 @@ from typing import Any
 import re2
 
 from hypecheck.errors import RulesetError
+from hypecheck.regexp import options
 from hypecheck.types import CATEGORIES, KINDS, SEVERITIES, Category, Kind, Reference, Rule
 
 RULES = Path(__file__).parent / "rules"
@@ -50,16 +51,6 @@ class Ruleset:
     guards: Mapping[str, tuple[str, ...]]  # category -> the guards of its rules by default
     evasions: frozenset[str]  # words that normalise looks for behind disguises
     hash: str  # 12 hex digits of the SHA-256 over every source file
-
-
-def options() -> re2.Options:
-    """Give the RE2 options that every pattern is compiled with."""
-    opts = re2.Options()
-    opts.case_sensitive = False
-    opts.log_errors = False
-    # Bounds the states that a pattern keeps of the texts it has seen, too: of hundreds of patterns.
-    opts.max_mem = 8 << 20
-    return opts
 
 
 @lru_cache(maxsize=16)

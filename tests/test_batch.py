@@ -475,6 +475,31 @@ def test_part_holds_what_the_checker_finds() -> None:
     assert rows[2]["error"] == "torn"
 
 
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        ("We treat your knees with our own stem cells, and you can walk the same day.", True),
+        ("Book now", True),
+        ("Unsere Praxis behandelt Ihre Knie ohne Operation, rufen Sie uns heute noch an.", False),
+        (
+            "Vi kan have en tid til dig i klinikken allerede i morgen, ring til os i dag og få en "
+            "gratis konsultation hos vores speciallæge.",
+            False,
+        ),
+        # An English name and slogan do not make a text English.
+        (
+            "The Joint and Spine Center: nuestra clínica trata el dolor de rodilla sin cirugía ni "
+            "tiempo de espera, pida hoy mismo su cita con el doctor por teléfono y vuelva a "
+            "caminar como antes de la lesión.",
+            False,
+        ),
+        ("Stem cells heal knees without surgery; patients walk home within hours.", True),
+    ],
+)
+def test_english_is_told_from_other_languages(text: str, english: bool) -> None:
+    assert parts.looks_english(text) is english
+
+
 def test_near_duplicates_share_a_band() -> None:
     text = (AD + " " + SOBER + " ") * 3
     near = text.replace("Friday", "Monday", 1).replace("3 spots", "5 spots")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 import hypecheck
@@ -384,8 +385,9 @@ class StubModel:
                     p[category], k[kind] = value, value
             categories.append(p)
             by_kind.append(k)
-        rows = [[*c.values(), *k.values()] for c, k in zip(categories, by_kind, strict=True)]
-        return Scored(rows, dict.fromkeys(CATEGORIES, 0.25), {})
+        labels = [[*c.values(), *k.values()] for c, k in zip(categories, by_kind, strict=True)]
+        document: dict[str, float] = dict.fromkeys(CATEGORIES, 0.25)
+        return Scored([[*c.values()] for c in categories], np.array(labels), document, {})
 
 
 def stubbed(monkeypatch: pytest.MonkeyPatch, table: Mapping[str, tuple[str, float]]) -> StubModel:

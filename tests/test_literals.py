@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hypecheck.literals import EDGE, Needs, Reader, UnreadableError
-from hypecheck.ruleset import load, options, unmark
+from hypecheck.regexp import options
+from hypecheck.ruleset import load, unmark
 
 
 def holds(needs: Needs, text: str) -> bool:

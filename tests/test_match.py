@@ -6,7 +6,8 @@ import re2
 
 from hypecheck.match import Matcher, matcher
 from hypecheck.normalise import normalise
-from hypecheck.ruleset import load, options, unmark
+from hypecheck.regexp import options
+from hypecheck.ruleset import load, unmark
 from hypecheck.segment import segment
 from hypecheck.types import Candidate, Rule
 
