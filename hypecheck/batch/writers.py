@@ -175,7 +175,7 @@ class _Clusters:
         hashes, rows = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
         for path in parts:
             table = _part(path, ["number", "status", "text_hash"])
-            table = table.filter(pc.field("status") == "scanned")
+            table = table.filter(pc.equal(table.column("status"), "scanned"))
             own = table.column("text_hash").to_pylist()
             hashes.append(np.fromiter((int(t[:16], 16) for t in own), np.uint64, len(own)))
             rows.append(table.column("number").to_numpy())
@@ -203,19 +203,26 @@ class _Clusters:
         values = []
         for path in parts:
             table = _part(path, ["status", "bands"])
-            lists = table.filter(pc.field("status") == "scanned").column("bands")
+            lists = table.column("bands").filter(pc.equal(table.column("status"), "scanned"))
             out = np.zeros(len(lists), np.uint64)  # a text without words has no bands: 0
             some = pc.list_value_length(lists).to_numpy() > 0
             out[some] = pc.list_flatten(lists).to_numpy().reshape(-1, BANDS)[:, b]
             values.append(out)
         return np.concatenate(values) if values else np.zeros(0, np.uint64)
 
-    def of(self, number: int) -> tuple[int, int, int] | None:
-        """Give copies, cluster and cluster size of a scanned record."""
-        i = int(np.searchsorted(self._numbers, number))
-        if i >= len(self._numbers) or self._numbers[i] != number:
-            return None
-        return int(self._copies[i]), int(self._cluster[i]), int(self._size[i])
+    def of(self, numbers: NDArray[np.int64]) -> list[pa.Array]:
+        """Give copies, cluster and cluster size of records; null of those not scanned."""
+        i = np.searchsorted(self._numbers, numbers)
+        i[i == len(self._numbers)] = 0
+        some = self._numbers[i] == numbers if len(self._numbers) else np.zeros(len(i), bool)
+        out = []
+        for (_, kind), values in zip(
+            _EXTRA, (self._copies, self._cluster, self._size), strict=True
+        ):
+            found = np.zeros(len(i), np.int64)
+            found[some] = values[i[some]]
+            out.append(pa.array(found, kind, mask=~some))
+        return out
 
 
 def _groups(values: NDArray[np.uint64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
@@ -266,25 +273,53 @@ class _Tables:
         self._counted = False
 
     def each(self) -> Iterator[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+        """Give documents and findings of each part as rows."""
+        for documents, findings in self.tables():
+            yield documents.to_pylist(), findings.to_pylist()
+
+    def tables(self) -> Iterator[tuple[pa.Table, pa.Table]]:
         """Give documents and findings of each part; the first time they are counted too."""
         for path in self._parts:
-            documents = _part(path).drop_columns(["bands"]).to_pylist()
-            findings: list[dict[str, Any]] = []
-            for d in documents:
-                found = self._clusters.of(d["number"]) or (None, None, None)
-                d |= dict(zip(("copies", "cluster", "cluster_size"), found, strict=True))
-                about = {n: d[n] for n in _ABOUT}
-                own: Counter[str] = Counter()
-                for f in d["findings"] or ():
-                    print_ = sarif.fingerprint(d["id"], f["kind"], f["text"], own)
-                    known = None
-                    if self._known is not None:
-                        known = "known" if print_ in self._known else "new"
-                    findings.append({**about, **f, "fingerprint": print_, "baseline": known})
+            documents = _part(path).drop_columns(["bands"]).combine_chunks()
+            numbers = documents.column("number").to_numpy()
+            for (name, _), column in zip(_EXTRA, self._clusters.of(numbers), strict=True):
+                documents = documents.append_column(name, column)
+            findings = self._findings(documents)
             if not self._counted:
                 self._count(documents, findings)
             yield documents, findings
         self._counted = True
+
+    def _findings(self, documents: pa.Table) -> pa.Table:
+        """Give one row a finding, with what is known of its document."""
+        lists = documents.column("findings")
+        found = pc.list_flatten(lists).combine_chunks()
+        about = documents.select(_ABOUT).take(pc.list_parent_indices(lists))
+        prints: list[str] = []
+        seen: Counter[str] = Counter()
+        last = None
+        for number, id_, kind, text in zip(
+            about.column("number").to_pylist(),
+            about.column("id").to_pylist(),
+            found.field("kind").to_pylist(),
+            found.field("text").to_pylist(),
+            strict=True,
+        ):
+            if number != last:
+                last, seen = number, Counter()
+            prints.append(sarif.fingerprint(id_, kind, text, seen))
+        known: list[str | None] = [None] * len(prints)
+        if self._known is not None:
+            known = ["known" if p in self._known else "new" for p in prints]
+        return pa.table(
+            [
+                *about.columns,
+                *(found.field(f.name) for f in FINDING),
+                pa.array(prints, pa.string()),
+                pa.array(known, pa.string()),
+            ],
+            schema=FINDINGS,
+        )
 
     def errors(self) -> Iterator[dict[str, Any]]:
         """Give what could not be read, or was not scanned."""
@@ -294,20 +329,21 @@ class _Tables:
                 if row["status"] != "scanned":
                     yield row
 
-    def _count(self, documents: list[dict[str, Any]], findings: list[dict[str, Any]]) -> None:
+    def _count(self, documents: pa.Table, findings: pa.Table) -> None:
         s = self._summary
         s.records += len(documents)
-        s.statuses.update(d["status"] for d in documents)
+        s.statuses.update(documents.column("status").to_pylist())
         s.scanned = s.statuses["scanned"]
-        counted = [f for f in findings if f["suppressed"] is None]
-        s.flagged += len({f["number"] for f in counted})
+        counted = findings.filter(pc.is_null(pc.field("suppressed")))
+        s.flagged += len(counted.column("number").unique())
         s.findings += len(counted)
         s.suppressed += len(findings) - len(counted)
-        s.known += sum(f["baseline"] == "known" for f in counted)
-        s.kinds.update(f["kind"] for f in counted)
-        s.categories.update(f["category"] for f in counted)
-        s.severities.update(f["severity"] for f in counted)
-        new = {f["severity"] for f in counted if f["baseline"] != "known"}
+        baseline, severities = (counted.column(n).to_pylist() for n in ("baseline", "severity"))
+        s.known += baseline.count("known")
+        s.kinds.update(counted.column("kind").to_pylist())
+        s.categories.update(counted.column("category").to_pylist())
+        s.severities.update(severities)
+        new = {x for x, b in zip(severities, baseline, strict=True) if b != "known"}
         s.worst_new = max([s.worst_new, *map(SEVERITIES.index, new)])
 
 
@@ -348,21 +384,23 @@ def _parquet(
         for name, schema, target in wanted
     }
     # Row groups of one size whatever the parts were.
-    waiting: dict[str, list[dict[str, Any]]] = {name: [] for name in files}
+    waiting: dict[str, list[pa.Table]] = {name: [] for name in files}
 
-    def flush(name: str, schema: pa.Schema, all_: bool) -> None:
+    def flush(name: str, all_: bool) -> None:
         size = 20_000
-        while len(waiting[name]) >= size or (all_ and waiting[name]):
-            group, waiting[name] = waiting[name][:size], waiting[name][size:]
-            files[name].write_table(pa.Table.from_pylist(group, schema), row_group_size=size)
+        while (rows := sum(map(len, waiting[name]))) >= size or (all_ and rows):
+            whole = pa.concat_tables(waiting[name])
+            group = whole.slice(0, size).combine_chunks()
+            files[name].write_table(group, row_group_size=size)
+            waiting[name] = [whole.slice(size)]
 
     try:
-        for documents, findings in tables.each():
-            for name, schema, _ in wanted:
-                waiting[name] += documents if name == "documents" else findings
-                flush(name, schema, False)
-        for name, schema, _ in wanted:
-            flush(name, schema, True)
+        for documents, findings in tables.tables():
+            for name in files:
+                waiting[name].append(documents if name == "documents" else findings)
+                flush(name, False)
+        for name in files:
+            flush(name, True)
     finally:
         for f in files.values():
             f.close()
