@@ -7,6 +7,8 @@ three times as long as finding a short pattern in a sentence (benchmarks/README.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import re2
@@ -25,27 +27,38 @@ def options() -> re2.Options:
     return opts
 
 
+@dataclass(frozen=True)
 class Regexp:
-    """A compiled pattern.
+    """A pattern, compiled when it is first needed.
 
     Args:
-        pattern: RE2's syntax; case does not matter.
-
-    Attributes:
-        hit: the number of the group ``hit``; 0, the whole match, where there is none.
-
-    Raises:
-        re2.error: the pattern is broken.
+        pattern: RE2's syntax; case does not matter. A broken one is found by :meth:`compile`.
     """
 
-    __slots__ = ("_compiled", "_match", "hit", "pattern")
+    pattern: str
 
-    def __init__(self, pattern: str) -> None:
-        self.pattern = pattern
-        self._compiled = re2.compile(pattern.encode(), options())
-        self.hit: int = self._compiled.groupindex.get(b"hit", 0)
-        inner = getattr(self._compiled, "_regexp", None)
-        self._match: Any = getattr(inner, "Match", None)
+    def compile(self) -> Regexp:
+        """Compile the pattern now; give the same object.
+
+        Raises:
+            re2.error: the pattern is broken.
+        """
+        _ = self._compiled
+        return self
+
+    @cached_property
+    def _compiled(self) -> re2._Regexp:
+        return re2.compile(self.pattern.encode(), options())
+
+    @cached_property
+    def _match(self) -> Any:
+        return getattr(getattr(self._compiled, "_regexp", None), "Match", None)
+
+    @cached_property
+    def hit(self) -> int:
+        """The number of the group ``hit``; 0, the whole match, where there is none."""
+        number: int = self._compiled.groupindex.get(b"hit", 0)
+        return number
 
     def groups(self, text: bytes, pos: int, end: int) -> list[Span] | None:
         """Give the spans of the leftmost match in ``text[pos:end]`` and of its groups.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
-from hypecheck.checklist import MAX_EVIDENCE, Checklist, Entry
+from hypecheck.checklist import MAX_EVIDENCE, SHIPPED, Checklist, Entry
 from hypecheck.errors import RulesetError
 from hypecheck.normalise import Normalised, normalise
 from hypecheck.ruleset import RULES, unmark
@@ -228,6 +228,12 @@ patterns = ['bruising']
 states = ["[bruising]"]
 silent = ["nothing"]
 """
+
+
+def test_shipped_file_passes_the_checks_that_any_other_gets(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.toml"
+    copy.write_bytes(SHIPPED.read_bytes())
+    assert Checklist(copy).entries == CHECKLIST.entries
 
 
 @pytest.mark.parametrize(

@@ -62,4 +62,4 @@ def test_group_that_took_no_part_and_group_of_the_hit() -> None:
 
 def test_broken_pattern_is_refused() -> None:
     with pytest.raises(re2.error):
-        Regexp("(")
+        Regexp("(").compile()
