@@ -250,14 +250,17 @@ globalThis.hypecheckParts ??= {};
     const view = root.defaultView;
     if (!view) return;
     let waiting = false;
+    let last = null; // where the pointer is by now; null over the card
     root.addEventListener(
       "pointermove",
       (event) => {
-        if (!on || !marks.all.length || waiting || event.target === card.host) return;
+        if (!on || !marks.all.length) return;
+        last = event.target === card.host ? null : event;
+        if (waiting || !last) return;
         waiting = true;
         view.requestAnimationFrame(() => {
           waiting = false;
-          hover(view, event.clientX, event.clientY);
+          if (last) hover(view, last.clientX, last.clientY);
         });
       },
       { capture: true, passive: true },
