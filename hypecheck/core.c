@@ -731,8 +731,9 @@ static int is_punctuation(char c) {
            || (c >= 123 && c <= 126);
 }
 
-/* Cut one word, longest piece first; give how many pieces, one for an unknown word. */
-static int cut_word(const Model *m, const char *word, int n, int32_t *out) {
+/* Cut one word, longest piece first; give how many pieces, one for an unknown word, and where in
+ * the word each ends. */
+static int cut_word(const Model *m, const char *word, int n, int32_t *out, int32_t *ends) {
     int count = 0;
     if (n > LONGEST_WORD) {
         out[0] = m->unknown;
@@ -747,7 +748,8 @@ static int cut_word(const Model *m, const char *word, int n, int32_t *out) {
             uint64_t h = piece_hash(prefix[size], at > 0);
             const Piece *p = &m->pieces[piece_slot(m, h, word + at, size, at > 0)];
             if (p->hash) {
-                out[count++] = p->id;
+                out[count] = p->id;
+                ends[count++] = at + size;
                 break;
             }
         }
@@ -760,10 +762,12 @@ static int cut_word(const Model *m, const char *word, int n, int32_t *out) {
     return count;
 }
 
-/* Cut a sentence into at most LONGEST pieces; `out` has room for LONGEST + LONGEST_WORD. */
-static int cut_sentence(const Model *m, const char *s, int64_t n, int32_t *out) {
+/* Cut a sentence into at most LONGEST pieces; `out` has room for LONGEST + LONGEST_WORD, `places`,
+ * if it is there, for twice as many: from where to where each piece lies in the sentence. */
+static int cut_sentence(const Model *m, const char *s, int64_t n, int32_t *out, int32_t *places) {
     int count = 0;
     char word[LONGEST_WORD];
+    int32_t ends[LONGEST_WORD];
     for (int64_t i = 0; i < n && count < LONGEST;) {
         if (is_space(s[i])) {
             i++;
@@ -775,19 +779,31 @@ static int cut_sentence(const Model *m, const char *s, int64_t n, int32_t *out) 
         int size = j - i > LONGEST_WORD ? LONGEST_WORD + 1 : (int)(j - i);
         if (size <= LONGEST_WORD)
             for (int k = 0; k < size; k++) word[k] = lower(s[i + k]);
-        count += cut_word(m, word, size, out + count);
+        int more = cut_word(m, word, size, out + count, ends);
+        if (places)
+            for (int k = 0; k < more; k++) {
+                places[2 * (count + k)] = (int32_t)i + (k ? ends[k - 1] : 0);
+                places[2 * (count + k) + 1] = (int32_t)(k + 1 < more ? i + ends[k] : j);
+            }
+        count += more;
         i = j;
     }
-    if (!count) out[count++] = m->unknown;
+    if (!count) {
+        out[count++] = m->unknown;
+        if (places) places[0] = places[1] = 0;
+    }
     return count < LONGEST ? count : LONGEST;
 }
 
-/* Give the pieces of one sentence: for the tests. */
-int32_t hype_cut(const Model *m, const char *s, int64_t n, int32_t *out) {
-    int32_t ids[LONGEST + LONGEST_WORD];
-    int count = cut_sentence(m, s, n, ids);
-    memcpy(out, ids, (size_t)count * sizeof *ids);
-    return count;
+/* Cut sentences: `ids` (n, LONGEST), `places` (n, LONGEST, 2), `counts` (n,). */
+void hype_cut(const Model *m, const char *text, const int64_t *start, const int64_t *end, int32_t n,
+              int32_t *ids, int32_t *places, int32_t *counts) {
+    for (int32_t i = 0; i < n; i++) {
+        int32_t own[LONGEST + LONGEST_WORD], where[2 * (LONGEST + LONGEST_WORD)];
+        counts[i] = cut_sentence(m, text + start[i], end[i] - start[i], own, where);
+        memcpy(ids + (size_t)i * LONGEST, own, (size_t)counts[i] * sizeof *own);
+        memcpy(places + (size_t)i * 2 * LONGEST, where, (size_t)counts[i] * 2 * sizeof *where);
+    }
 }
 
 /* ---- the convolution ---- */
@@ -992,7 +1008,7 @@ static int score_conv(Model *m, const char *text, const int64_t *start, const in
     int32_t *sizes = m->ids + (size_t)n * LONGEST + LONGEST_WORD;
     int64_t count = 0;
     for (int32_t i = 0; i < n; i++) {
-        sizes[i] = cut_sentence(m, text + start[i], end[i] - start[i], m->ids + count);
+        sizes[i] = cut_sentence(m, text + start[i], end[i] - start[i], m->ids + count, NULL);
         count += sizes[i];
     }
     if (!learn_pieces(m, m->ids, count)) return 0;

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from hypecheck.types import LABELS
 from hypecheck.windows import Window, windows
@@ -35,6 +35,9 @@ class Reading:
     logits: Floats  # (n_labels,)
     offsets: Sequence[tuple[int, int]]  # of the tokens, within the sentence
     tokens: Floats  # (n_tokens, n_categories): logits of lying in a flagged span
+
+
+_SPIN = 1000  # microseconds
 
 
 class Kept:
@@ -100,14 +103,24 @@ class Deep:
             raise ValueError("the transformer's head does not fit the labels")
 
     @cached_property
-    def _session(self) -> Any:
+    def _alone(self) -> Any:
+        """Give the session for windows that come one at a time: all threads on each."""
+        return self._session(self._threads)
+
+    @cached_property
+    def _beside(self) -> Any:
+        """Give the session for windows that are read side by side: a thread each."""
+        return self._alone if self._threads == 1 else self._session(1)
+
+    def _session(self, threads: int) -> Any:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        # Spinning threads would burn the cores of a service that waits.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # To wake a thread for every product takes as long as the product: they wait spinning, but
+        # not for long, or they would burn the cores of a service that has nothing to do.
+        options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN))
         return onnxruntime.InferenceSession(
             self._graph, options, providers=["CPUExecutionProvider"]
         )
@@ -136,30 +149,30 @@ class Deep:
         """
         out: list[dict[int, Reading]] = [{} for _ in documents]
         jobs = [
-            (found, sentences, w)
+            _Job(found, sentences, w)
             for (sentences, wanted), found in zip(documents, out, strict=True)
             if any(wanted)
             for w in windows([len(p.ids) for p in sentences])
             if any(wanted[i] for i in w.scored)
         ]
+        # Side by side a window each costs less than all threads on one window after the other.
+        several = len(jobs) > 1 and self._threads != 1
+        session = self._beside if several else self._alone
 
-        def read(job: tuple[dict[int, Reading], Sequence[Pieces], Window]) -> bool:
-            found, sentences, w = job
-            ids, places = self._tokens(w, sentences)
-            key = b"" if kept is None else _key(ids, len(w.context))
+        def read(job: _Job) -> bool:
+            ids, places = self._tokens(job.window, job.sentences)
+            key = b"" if kept is None else _key(ids, len(job.window.context))
             scored = None if kept is None else kept.get(key)
             if scored is None:
                 if deadline is not None and time.monotonic() >= deadline:
                     return False  # a later window may be kept
-                scored = self._run(ids, places)
+                scored = self._run(session, ids, places)
                 if kept is not None:
                     kept.put(key, scored)
-            for k, (logits, tokens) in zip(w.scored, scored, strict=True):
-                found[k] = Reading(logits, sentences[k].offsets, tokens)
+            for k, (logits, tokens) in zip(job.window.scored, scored, strict=True):
+                job.found[k] = Reading(logits, job.sentences[k].offsets, tokens)
             return True
 
-        # Side by side a window each costs less than all threads on one window after the other.
-        several = len(jobs) > 1 and self._threads != 1
         return out, all([*(self._pool.map if several else map)(read, jobs)])
 
     def _tokens(
@@ -176,7 +189,7 @@ class Deep:
         return np.asarray([ids], np.int64), places[len(window.context) :]
 
     def _run(
-        self, ids: NDArray[np.int64], places: Sequence[tuple[int, int]]
+        self, session: Any, ids: NDArray[np.int64], places: Sequence[tuple[int, int]]
     ) -> list[tuple[Floats, Floats]]:
         """Read one window.
 
@@ -184,7 +197,7 @@ class Deep:
         scores would depend on its neighbours'.
         """
         np = self._np
-        hidden = self._session.run(None, {"ids": ids})[0][0]
+        hidden = session.run(None, {"ids": ids})[0][0]
         score = np.clip(hidden @ self._attention[:-1] + self._attention[-1], -8, 8)
         weight = np.exp(score)[:, None]
         weighted = hidden * weight
@@ -196,6 +209,14 @@ class Deep:
             logits = np.concatenate([mean, pooled]) @ self._head[:-1] + self._head[-1]
             out.append((logits, inner[a:b].copy()))  # the window's other tokens need not be kept
         return out
+
+
+class _Job(NamedTuple):
+    """A window to read."""
+
+    found: dict[int, Reading]  # of its document, to be filled
+    sentences: Sequence[Pieces]  # of its document
+    window: Window
 
 
 def _key(ids: NDArray[np.int64], context: int) -> bytes:

@@ -21,6 +21,7 @@ from hypecheck.artefact import RETRAIN, TIERS, Manifest
 from hypecheck.errors import ModelError
 from hypecheck.linear import Linear
 from hypecheck.types import CATEGORIES, LABELS, Candidate, Sentence
+from hypecheck.windows import near
 from hypecheck.wordpiece import Pieces, WordPieces
 
 if TYPE_CHECKING:
@@ -197,11 +198,13 @@ class Model:
         rows, document = features.extract(r.text, r.sentences, r.candidates, r.silenced)
         out = [self.linear.margins(rows, document)]
         if self._conv is not None:
-            out.append(self._conv.margins([p.ids for p in self._cut(r)]))
+            out.append(self._conv.margins([p.ids for p in self._cut(r.text, r.sentences)]))
         return out
 
-    def _cut(self, r: Request) -> list[Pieces]:
-        return self._pieces.cut([r.text[s.start : s.end] for s in r.sentences])
+    def _cut(self, text: str, sentences: Sequence[Sentence]) -> list[Pieces]:
+        if self._core is not None:
+            return self._core.cut(text.encode("ascii"), [(s.start, s.end) for s in sentences])
+        return self._pieces.cut([text[s.start : s.end] for s in sentences])
 
     def _read(
         self,
@@ -216,10 +219,17 @@ class Model:
             return [{} for _ in requests], True
         is_open = [any(row) for row in (p[:, : len(CATEGORIES)] >= self._gate).tolist()]
         jobs: list[tuple[Sequence[Pieces], Sequence[bool]]] = []
+        numbers: list[list[int]] = []  # of the sentences that are read
         for r, a, b in zip(requests, edges, edges[1:], strict=False):
             wanted = is_open[a:b]
-            jobs.append((self._cut(r), wanted) if any(wanted) else ((), ()))
-        return self._deep.read(jobs, deadline, kept)
+            numbers.append(near(wanted) if any(wanted) else [])
+            part = [r.sentences[i] for i in numbers[-1]]
+            jobs.append((self._cut(r.text, part), [wanted[i] for i in numbers[-1]]))
+        found, complete = self._deep.read(jobs, deadline, kept)
+        return [
+            {n[k]: reading for k, reading in read.items()}
+            for n, read in zip(numbers, found, strict=True)
+        ], complete
 
     def probe(self, text: str) -> dict[str, float]:
         """Score one ASCII text as a single sentence: what the manifest's probe holds."""

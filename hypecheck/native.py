@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypecheck import features
 from hypecheck.types import LABELS
+from hypecheck.wordpiece import LONGEST, Pieces
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,7 @@ def library() -> ctypes.CDLL | None:
             [c_void_p, text, longs, longs, ints, i32, ints, ints, ints, floats, floats, i32],
         ),
         "hype_attribute": (i32, [c_void_p, text, i64, i32, doubles]),
-        "hype_cut": (i32, [c_void_p, text, i64, ints]),
+        "hype_cut": (None, [c_void_p, text, longs, longs, i32, ints, ints, ints]),
         "hype_filter_new": (
             c_void_p,
             [
@@ -262,11 +263,22 @@ class Scorer:
                 raise MemoryError("the compiled core ran out of memory")
             return out[:n]
 
-    def cut(self, sentence: str) -> list[int]:
-        """Give the word pieces of a normalised sentence: :meth:`WordPieces.cut`."""
-        raw = sentence.encode("ascii")
-        out = (c_int32 * 96)()
-        return out[: self._lib.hype_cut(self._handle, raw, len(raw), out)]
+    def cut(self, text: bytes, bounds: Sequence[tuple[int, int]]) -> list[Pieces]:
+        """Cut sentences, given by their places in a normalised text: :meth:`WordPieces.cut`."""
+        n = len(bounds)
+        starts = (c_int64 * n)(*[a for a, _ in bounds])
+        ends = (c_int64 * n)(*[b for _, b in bounds])
+        ids = (c_int32 * (n * LONGEST))()
+        places = (c_int32 * (n * 2 * LONGEST))()
+        counts = (c_int32 * n)()
+        self._lib.hype_cut(self._handle, text, starts, ends, n, ids, places, counts)
+        out = []
+        for i, size in enumerate(counts):
+            k = i * LONGEST
+            flat = places[2 * k : 2 * (k + size)]
+            offsets = list(zip(flat[::2], flat[1::2], strict=True))
+            out.append(Pieces(ids[k : k + size], offsets))
+        return out
 
 
 def _signal_names() -> list[str]:

@@ -39,9 +39,10 @@ class WordPieces:
 
     def cut(self, sentences: Sequence[str]) -> list[Pieces]:
         """Cut normalised sentences, each at most :data:`LONGEST` pieces."""
+        # One by one: a batch wakes threads, which a few sentences do not repay.
         return [
             Pieces(e.ids[:LONGEST] or [self.unknown], e.offsets[:LONGEST] or [(0, 0)])
-            for e in self._tokenizer.encode_batch(list(sentences))
+            for e in map(self._tokenizer.encode, sentences)
         ]
 
 

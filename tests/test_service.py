@@ -234,9 +234,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counted: list[int] = []
     real = Deep._run
 
-    def run(self: Deep, ids: Any, places: Any) -> Any:
+    def run(self: Deep, session: Any, ids: Any, places: Any) -> Any:
         counted.append(ids.shape[1])
-        return real(self, ids, places)
+        return real(self, session, ids, places)
 
     monkeypatch.setattr(Deep, "_run", run)
     return counted

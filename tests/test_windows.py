@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypecheck.windows import BUDGET, windows
+from hypecheck.windows import BUDGET, near, windows
 from hypecheck.wordpiece import LONGEST
 
 LENGTHS = st.lists(st.integers(1, LONGEST), max_size=60)
@@ -31,3 +31,12 @@ def test_context_is_the_opening_and_the_sentence_before(lengths: list[int]) -> N
 
 def test_a_short_text_is_one_window() -> None:
     assert [w.sentences for w in windows([10, 20, 30])] == [(0, 1, 2)]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_what_is_read_is_what_is_wanted_its_neighbours_and_the_opening(wanted: list[bool]) -> None:
+    read = near(wanted)
+    assert read == sorted(set(read))
+    asked = {i for i, w in enumerate(wanted) if w}
+    beside = {i + d for i in asked for d in (-2, -1, 0, 1)} & set(range(len(wanted)))
+    assert set(read) == beside | {0}
