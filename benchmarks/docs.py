@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from hypecheck.artefact import DEFAULT_MODEL
 from hypecheck.cli import app

@@ -17,11 +17,10 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import ads as generator
+import click
 import psutil
-import typer
 
 
 @dataclass
@@ -87,18 +86,24 @@ def measure(source: Path, out: Path, what: str, count: int, workers: int, model:
     return result
 
 
+@click.command()
+@click.option("--ads", type=int, multiple=True, help="How many ads; repeatable.")
+@click.option("--pages", type=int, multiple=True, help="How many web pages in a WARC; repeatable.")
+@click.option("--workers", type=int, multiple=True, help="Worker counts; repeatable.")
+@click.option("--model", default="fast", help="Tier.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to work; else a new folder.")
 def main(
-    ads: Annotated[list[int] | None, typer.Option(help="How many ads; repeatable.")] = None,
-    pages: Annotated[list[int] | None, typer.Option(help="How many web pages in a WARC.")] = None,
-    workers: Annotated[list[int] | None, typer.Option(help="Worker counts; repeatable.")] = None,
-    model: Annotated[str, typer.Option(help="Tier.")] = "fast",
-    folder: Annotated[Path | None, typer.Option(help="Where to work; else a new folder.")] = None,
+    ads: tuple[int, ...],
+    pages: tuple[int, ...],
+    workers: tuple[int, ...],
+    model: str,
+    folder: Path | None,
 ) -> None:
     """Print the table as it is measured."""
     print("| input | workers | seconds | documents/s | MB/s | leader MB | worker MB | all MB |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |", flush=True)
     with tempfile.TemporaryDirectory(dir=folder) as where:
-        for kind, counts in (("ads", ads or ()), ("pages", pages or ())):
+        for kind, counts in (("ads", ads), ("pages", pages)):
             for count in counts:
                 name = "ads.jsonl" if kind == "ads" else "pages.warc.gz"
                 source = Path(where) / f"{count}-{name}"
@@ -115,4 +120,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -9,167 +9,168 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import typer
+import click
 
 from hypecheck.errors import HypeCheckError, InputError, RulesetError
+from hypecheck.types import SENSITIVITIES, SEVERITIES
 
 if TYPE_CHECKING:
     from hypecheck.allow import AllowList
     from hypecheck.checker import Checker
-    from hypecheck.types import Region, Report
+    from hypecheck.types import Region, Report, Sensitivity
+
+    Command: TypeAlias = Callable[..., Any]
 
 MAX_BYTES = 10_000_000  # one text; larger inputs are for batch scanning
 EXIT_FINDINGS, EXIT_USAGE, EXIT_INPUT = 1, 2, 3
 
-app = typer.Typer(
-    help="Reads clinic marketing and shows, phrase by phrase, where it hypes.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+PATH = click.Path(path_type=Path)
+SEVERITY_NAMES = ("none", *SEVERITIES)  # "none": findings do not change the exit code
+
+
+@click.group(no_args_is_help=True)
+def app() -> None:
+    """Read clinic marketing and show, phrase by phrase, where it hypes."""
+
+
+@app.group("rules", no_args_is_help=True)
+def rules_app() -> None:
+    """Look at the rules, or test them."""
+
+
+@app.group("keys", no_args_is_help=True)
+def keys_app() -> None:
+    """API keys for `serve`."""
+
+
+def _repeatable(name: str, help: str, **options: Any) -> Callable[[Command], Command]:
+    return click.option(name, multiple=True, help=f"{help}; repeatable.", **options)
+
+
+def _flag(name: str, help: str) -> Callable[[Command], Command]:
+    return click.option(name, is_flag=True, help=help)
+
+
+sensitivity_option = click.option(
+    "--sensitivity",
+    type=click.Choice(SENSITIVITIES),
+    default="balanced",
+    show_default=True,
+    help="How readily to flag.",
 )
-rules_app = typer.Typer(help="Look at the rules, or test them.", no_args_is_help=True)
-app.add_typer(rules_app, name="rules")
-keys_app = typer.Typer(help="API keys for `serve`.", no_args_is_help=True)
-app.add_typer(keys_app, name="keys")
+rules_option = _repeatable("--rules", "Your own rule file or folder", type=PATH)
+only_option = _repeatable("--only", "Report only this kind or category")
+disable_option = _repeatable("--disable", "Leave out this kind, category or rule id")
+allow_options = (
+    _repeatable("--allow", "A phrase that you accept: marked, but not counted"),
+    _repeatable("--allow-list", "A TOML file of what you accept, and why", type=PATH),
+    _flag("--inline", "Accept what stands between <!-- hypecheck: off --> and … on --> too."),
+)
 
 
-class FormatName(StrEnum):
-    """Output formats."""
-
-    text = "text"
-    json = "json"
-    jsonl = "jsonl"
-    html = "html"
-    sarif = "sarif"
-    github = "github"
+def _model_option(default: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--model",
+        default=default,
+        show_default=True,
+        help='"default", "fast", "none" (rules only), a version or a folder.',
+    )
 
 
-class SensitivityName(StrEnum):
-    """How readily a phrase is flagged."""
-
-    strict = "strict"
-    balanced = "balanced"
-    broad = "broad"
-
-
-class SeverityName(StrEnum):
-    """From which severity on the exit code is 1."""
-
-    none = "none"
-    low = "low"
-    medium = "medium"
-    high = "high"
+def _fail_on_option(default: str, more: str = "") -> Callable[[Command], Command]:
+    return click.option(
+        "--fail-on",
+        type=click.Choice(SEVERITY_NAMES),
+        default=default,
+        show_default=True,
+        help=f"Exit with 1 from this severity on{more}.",
+    )
 
 
-class ListFormat(StrEnum):
-    """How ``rules list`` prints."""
+def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Make one decorator of several, which shows them in this order."""
 
-    text = "text"
-    md = "md"
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
 
-
-Sensitivity = Annotated[
-    SensitivityName, typer.Option(help="How readily to flag: strict, balanced or broad.")
-]
-ModelName = Annotated[
-    str, typer.Option("--model", help='"default", "none" (rules only), a version or a folder.')
-]
-RuleFiles = Annotated[
-    list[Path] | None, typer.Option("--rules", help="Your own rule file or folder; repeatable.")
-]
-Only = Annotated[
-    list[str] | None, typer.Option(help="Report only this kind or category; repeatable.")
-]
-Disable = Annotated[
-    list[str] | None, typer.Option(help="Leave out this kind, category or rule id; repeatable.")
-]
-Allow = Annotated[
-    list[str] | None,
-    typer.Option(help="A phrase that you accept: marked, but not counted; repeatable."),
-]
-AllowFiles = Annotated[
-    list[Path] | None,
-    typer.Option("--allow-list", help="A TOML file of what you accept, and why; repeatable."),
-]
-Inline = Annotated[
-    bool,
-    typer.Option(
-        "--inline", help="Accept what stands between <!-- hypecheck: off --> and … on --> too."
-    ),
-]
+    return decorate
 
 
-def _allow_list(phrases: list[str] | None, files: list[Path] | None, inline: bool) -> AllowList:
+def _allow_list(phrases: Sequence[str], files: Sequence[Path], inline: bool) -> AllowList:
     from hypecheck import allow
 
-    out = allow.AllowList.of_phrases(phrases or ()).plus(allow.AllowList(inline=inline))
-    for file in files or ():
+    out = allow.AllowList.of_phrases(phrases).plus(allow.AllowList(inline=inline))
+    for file in files:
         out = out.plus(allow.load(file))
     return out
 
 
 def _checker(
-    sensitivity: str,
+    sensitivity: Sensitivity,
     model: str,
-    rules: list[Path] | None,
-    only: list[str] | None,
-    disable: list[str] | None,
+    rules: Sequence[Path],
+    only: Sequence[str],
+    disable: Sequence[str],
     allow: AllowList | None = None,
 ) -> Checker:
     from hypecheck.checker import Checker
 
     return Checker(
-        sensitivity,  # type: ignore[arg-type]  # the enum holds just these
+        sensitivity,
         None if model == "none" else model,
-        rules=rules or (),
+        rules=rules,
         only=only or None,
-        disable=disable or (),
+        disable=disable,
         allow=allow or (),
     )
 
 
 @app.command()
+@click.argument("files", nargs=-1, metavar="[FILE|-]...")
+@click.option(
+    "--format",
+    type=click.Choice(["text", "json", "jsonl", "html", "sarif", "github"]),
+    default="text",
+    show_default=True,
+    help="Output format.",
+)
+@_all(sensitivity_option, _model_option("default"), rules_option, only_option, disable_option)
+@_all(*allow_options)
+@_flag("--explain", "Show what was dismissed, and by which words.")
+@_flag("--include-text", "Put the text itself into JSON output.")
+@_fail_on_option("low")
 def check(
-    files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE|-]...", help="Text or HTML; - is stdin.")
-    ] = None,
-    format: Annotated[FormatName, typer.Option(help="Output format.")] = FormatName.text,
-    sensitivity: Sensitivity = SensitivityName.balanced,
-    model: ModelName = "default",
-    rules: RuleFiles = None,
-    only: Only = None,
-    disable: Disable = None,
-    allow: Allow = None,
-    allow_list: AllowFiles = None,
-    inline: Inline = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show what was dismissed, and by which words.")
-    ] = False,
-    include_text: Annotated[
-        bool, typer.Option("--include-text", help="Put the text itself into JSON output.")
-    ] = False,
-    fail_on: Annotated[
-        SeverityName, typer.Option(help="Exit with 1 from this severity on.")
-    ] = SeverityName.low,
+    files: tuple[str, ...],
+    format: str,
+    sensitivity: Sensitivity,
+    model: str,
+    rules: tuple[Path, ...],
+    only: tuple[str, ...],
+    disable: tuple[str, ...],
+    allow: tuple[str, ...],
+    allow_list: tuple[Path, ...],
+    inline: bool,
+    explain: bool,
+    include_text: bool,
+    fail_on: str,
 ) -> None:
-    """Check texts: a file, several files, or standard input."""
+    """Check texts or HTML: a file, several files, or standard input (-)."""
     from hypecheck.allow import regions_of
     from hypecheck.formats import FORMATS, Options
-    from hypecheck.types import SEVERITIES
 
     names = files or ["-"]
     if not files and sys.stdin.isatty():
-        typer.echo("hypecheck: give a FILE, or pipe a text in (- is standard input)", err=True)
-        raise typer.Exit(EXIT_USAGE)
+        click.echo("hypecheck: give a FILE, or pipe a text in (- is standard input)", err=True)
+        sys.exit(EXIT_USAGE)
     accepted = _allow_list(allow, allow_list, inline)
     checker = _checker(sensitivity, model, rules, only, disable, accepted)
     extracted: set[str] = set()
@@ -182,13 +183,13 @@ def check(
             try:
                 text, regions = _read_text(name)
             except InputError as e:
-                typer.echo(f"hypecheck: {e}", err=True)
+                click.echo(f"hypecheck: {e}", err=True)
                 unread += 1
                 continue
             report = checker.check(text, "" if name == "-" else name)
             shown = "standard input" if name == "-" else name
             if not accepted.inline and (off := regions_of(text) if regions is None else regions):
-                typer.echo(
+                click.echo(
                     f"hypecheck: {shown}: comments switch off {len(off)} "
                     f"{'part' if len(off) == 1 else 'parts'}; that counts with --inline only",
                     err=True,
@@ -217,18 +218,16 @@ def check(
     except BrokenPipeError:  # the reader has seen enough, e.g. `| head`
         sys.stderr.close()
     except OSError as e:
-        typer.echo(f"hypecheck: cannot write the report: {e.strerror}", err=True)
+        click.echo(f"hypecheck: cannot write the report: {e.strerror}", err=True)
         # What is still buffered cannot be written either: keep the exit quiet.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # till exit
-        raise typer.Exit(EXIT_INPUT) from None
+        sys.exit(EXIT_INPUT)
     if unread:
-        raise typer.Exit(EXIT_INPUT)
-    raise typer.Exit(EXIT_FINDINGS if _fails(fail_on, worst) else 0)
+        sys.exit(EXIT_INPUT)
+    sys.exit(EXIT_FINDINGS if _fails(fail_on, worst) else 0)
 
 
 def _fails(fail_on: str, worst: int) -> bool:
-    from hypecheck.types import SEVERITIES
-
     return fail_on != "none" and worst >= SEVERITIES.index(fail_on)
 
 
@@ -273,20 +272,25 @@ def _width() -> int:
 
 
 @rules_app.command("list")
-def list_rules(
-    format: Annotated[ListFormat, typer.Option(help="text, or md for a table.")] = ListFormat.text,
-    rules: RuleFiles = None,
-) -> None:
+@click.option(
+    "--format",
+    type=click.Choice(["text", "md"]),
+    default="text",
+    show_default=True,
+    help="text, or md for a table.",
+)
+@rules_option
+def list_rules(format: str, rules: tuple[Path, ...]) -> None:
     """List the kinds and how many rules each has."""
     from hypecheck.ruleset import load
 
-    ruleset = load(tuple(rules or ()))
+    ruleset = load(rules)
     counts = {k: sum(r.kind == k for r in ruleset.rules) for k in ruleset.kinds}
-    if format is ListFormat.md:
-        typer.echo("| category | kind | what it flags | severity | rules |")
-        typer.echo("| --- | --- | --- | --- | --- |")
+    if format == "md":
+        click.echo("| category | kind | what it flags | severity | rules |")
+        click.echo("| --- | --- | --- | --- | --- |")
         for k in ruleset.kinds.values():
-            typer.echo(
+            click.echo(
                 f"| {ruleset.categories[k.category]} | `{k.id}` | {k.title} | {k.severity}"
                 f" | {counts[k.id]} |"
             )
@@ -295,135 +299,134 @@ def list_rules(
     for k in ruleset.kinds.values():
         if k.category != last:
             last = k.category
-            typer.echo(f"{ruleset.categories[last]} ({last})")
-        typer.echo(f"  {k.id:22}{k.severity:8}{counts[k.id]:>4} rules  {k.title}")
+            click.echo(f"{ruleset.categories[last]} ({last})")
+        click.echo(f"  {k.id:22}{k.severity:8}{counts[k.id]:>4} rules  {k.title}")
 
 
 @rules_app.command("show")
-def show_kind(
-    kind: Annotated[str, typer.Argument(help="A kind, such as cure_claim.")],
-    rules: RuleFiles = None,
-) -> None:
-    """Show a kind: why it matters, what to ask, the guidance, its rules with examples."""
+@click.argument("kind")
+@rules_option
+def show_kind(kind: str, rules: tuple[Path, ...]) -> None:
+    """Show a KIND: why it matters, what to ask, the guidance, its rules with examples."""
     from hypecheck.ruleset import load
 
-    ruleset = load(tuple(rules or ()))
+    ruleset = load(rules)
     if kind not in ruleset.kinds:
         raise HypeCheckError(f"unknown kind {kind!r} (known: {', '.join(ruleset.kinds)})")
     k = ruleset.kinds[kind]
-    typer.echo(f"{k.title}  ({k.category}/{k.id}, severity {k.severity})\n")
-    typer.echo(f"Why: {k.why}\nAsk: {k.advice}\n\nRelevant guidance:")
+    click.echo(f"{k.title}  ({k.category}/{k.id}, severity {k.severity})\n")
+    click.echo(f"Why: {k.why}\nAsk: {k.advice}\n\nRelevant guidance:")
     for r in k.references:
         clause = f", {r.clause}" if r.clause else ""
-        typer.echo(
+        click.echo(
             f"  [{r.jurisdiction}] {r.title} ({r.year}){clause}\n      {r.point}\n      {r.url}"
         )
-    typer.echo("\nRules:")
+    click.echo("\nRules:")
     for rule in (r for r in ruleset.rules if r.kind == kind):
-        typer.echo(f"  {rule.id}  (measured precision {rule.score:.2f})")
+        click.echo(f"  {rule.id}  (measured precision {rule.score:.2f})")
         for example in rule.fires:
-            typer.echo(f"      fires   {example}")
+            click.echo(f"      fires   {example}")
         for example in rule.silent:
-            typer.echo(f"      silent  {example}")
+            click.echo(f"      silent  {example}")
 
 
 @rules_app.command("test")
-def run_examples(
-    paths: Annotated[
-        list[Path] | None, typer.Argument(help="Your rule files; without any, the shipped rules.")
-    ] = None,
-) -> None:
-    """Run every rule's examples through the pipeline."""
+@click.argument("paths", nargs=-1, type=PATH, metavar="[FILE]...")
+def run_examples(paths: tuple[Path, ...]) -> None:
+    """Run every example of your rule files, or of the shipped rules, through the pipeline."""
     from hypecheck.checker import Checker
     from hypecheck.rulecheck import check_examples
 
-    checker = Checker("broad", None, rules=paths or ())
+    checker = Checker("broad", None, rules=paths)
     shipped = {r.id for r in Checker("broad", None).ruleset.rules} if paths else set()
     wanted = [r for r in checker.ruleset.rules if r.id not in shipped]
     failures = list(check_examples(checker, wanted))
     for f in failures:
-        typer.echo(f"FAILED {f.rule}: {f.example!r} {f.problem}")
+        click.echo(f"FAILED {f.rule}: {f.example!r} {f.problem}")
     fires = sum(len(r.fires) for r in wanted)
     silent = sum(len(r.silent) for r in wanted)
-    typer.echo(f"{len(wanted)} rules, {fires} fires, {silent} silent: {len(failures)} failed")
-    raise typer.Exit(EXIT_FINDINGS if failures else 0)
+    click.echo(f"{len(wanted)} rules, {fires} fires, {silent} silent: {len(failures)} failed")
+    sys.exit(EXIT_FINDINGS if failures else 0)
 
 
 @app.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "--out",
+    required=True,
+    help="A folder for all results, or a .parquet, .jsonl, .csv, .sarif or .github file.",
+)
+@click.option(
+    "--rows",
+    default="findings",
+    show_default=True,
+    help="For a file: one row a finding or document.",
+)
+@_repeatable("--text-column", "Column of the text, else guessed")
+@_repeatable("--id-column", "Column of the id, else guessed")
+@click.option(
+    "--workers", type=click.IntRange(min=0), default=0, help="Processes; by default one a core."
+)
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    help="local, or daft: Daft on this machine or a Ray cluster ([cluster]).",
+)
+@click.option("--address", help="With Daft: the Ray cluster, such as auto or host:6379.")
+@_flag("--main-content", "Of HTML read only the article, no banners, buttons.")
+@_all(sensitivity_option, _model_option("fast"), rules_option, only_option, disable_option)
+@_all(*allow_options)
+@click.option(
+    "--baseline", type=PATH, help="An earlier scan's results: what they hold is marked known."
+)
+@_flag("--fresh", "Start over instead of going on with an unfinished scan.")
+@click.option("--max-errors", type=int, help="Stop when more records than this cannot be read.")
+@_fail_on_option("none", "; known findings do not count")
+@_flag("--quiet", "No progress.")
 def scan(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="CSV, TSV, XLSX, JSON, JSON Lines, Parquet, WARC, HTML, mail or text files, also "
-            "packed by gzip or zstd; folders of them; - for standard input.",
-        ),
-    ],
-    out: Annotated[
-        str,
-        typer.Option(
-            help="A folder for all results, or a .parquet, .jsonl, .csv, .sarif or .github file."
-        ),
-    ],
-    rows: Annotated[
-        str, typer.Option(help="For a file: one row a finding or document.")
-    ] = "findings",
-    text_column: Annotated[
-        list[str] | None, typer.Option(help="Column of the text; repeatable; else guessed.")
-    ] = None,
-    id_column: Annotated[
-        list[str] | None, typer.Option(help="Column of the id; repeatable; else guessed.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Processes; 0 for one a core.", min=0)] = 0,
-    engine: Annotated[
-        str, typer.Option(help="local, or daft: Daft on this machine or a Ray cluster ([cluster]).")
-    ] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="With Daft: the Ray cluster, such as auto or host:6379.")
-    ] = None,
-    main_content: Annotated[
-        bool,
-        typer.Option("--main-content", help="Of HTML read only the article, no banners, buttons."),
-    ] = False,
-    sensitivity: Sensitivity = SensitivityName.balanced,
-    model: ModelName = "fast",
-    rules: RuleFiles = None,
-    only: Only = None,
-    disable: Disable = None,
-    allow: Allow = None,
-    allow_list: AllowFiles = None,
-    inline: Inline = False,
-    baseline: Annotated[
-        Path | None, typer.Option(help="An earlier scan's results: what they hold is marked known.")
-    ] = None,
-    fresh: Annotated[
-        bool,
-        typer.Option("--fresh", help="Start over instead of going on with an unfinished scan."),
-    ] = False,
-    max_errors: Annotated[
-        int | None, typer.Option(help="Stop when more records than this cannot be read.")
-    ] = None,
-    fail_on: Annotated[
-        SeverityName,
-        typer.Option(help="Exit with 1 from this severity on; known findings do not count."),
-    ] = SeverityName.none,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    inputs: tuple[str, ...],
+    out: str,
+    rows: str,
+    text_column: tuple[str, ...],
+    id_column: tuple[str, ...],
+    workers: int,
+    engine: str,
+    address: str | None,
+    main_content: bool,
+    sensitivity: Sensitivity,
+    model: str,
+    rules: tuple[Path, ...],
+    only: tuple[str, ...],
+    disable: tuple[str, ...],
+    allow: tuple[str, ...],
+    allow_list: tuple[Path, ...],
+    inline: bool,
+    baseline: Path | None,
+    fresh: bool,
+    max_errors: int | None,
+    fail_on: str,
+    quiet: bool,
 ) -> None:
-    """Scan many texts over all cores; interrupted, the same command goes on ([scan])."""
+    """Scan many texts over all cores; interrupted, the same command goes on ([scan]).
+
+    INPUT: CSV, TSV, XLSX, JSON, JSON Lines, Parquet, WARC, HTML, mail or text files, also packed
+    by gzip or zstd; folders of them; - for standard input.
+    """
     try:
         from hypecheck.batch import progress
         from hypecheck.batch import scan as batch
     except ImportError as e:
         raise _lacking("scanning", e, "scan") from None
     plan = batch.Plan(
-        tuple(inputs),
-        tuple(text_column or ()),
-        tuple(id_column or ()),
-        sensitivity.value,
+        inputs,
+        text_column,
+        id_column,
+        sensitivity,
         model,
-        tuple(str(p) for p in rules or ()),
-        tuple(only) if only else None,
-        tuple(disable or ()),
+        tuple(map(str, rules)),
+        only or None,
+        disable,
         _allow_list(allow, allow_list, inline),
         main_content=main_content,
     )
@@ -442,7 +445,7 @@ def scan(
             progress=update,
         )
     s = summary
-    typer.echo(
+    click.echo(
         f"{s.records:,} records, {s.scanned:,} scanned ({s.distinct:,} distinct texts, "
         f"{s.clusters:,} clusters), {s.flagged:,} flagged, {s.findings:,} findings"
         + (f", {s.known:,} of them known" if baseline else "")
@@ -450,8 +453,8 @@ def scan(
     )
     for status, n in sorted(s.statuses.items()):
         if status != "scanned":
-            typer.echo(f"{n:,} {status.replace('_', ' ')}")
-    typer.echo(f"results in {out}")
+            click.echo(f"{n:,} {status.replace('_', ' ')}")
+    click.echo(f"results in {out}")
     if s.statuses["error"] and s.scanned == 0:
         sys.exit(EXIT_INPUT)
     if _fails(fail_on, s.worst_new):
@@ -459,21 +462,33 @@ def scan(
 
 
 @app.command()
+@click.argument("results", type=PATH)
+@click.option(
+    "--out", type=PATH, default="report.html", show_default=True, help="The page to write."
+)
+@click.option("--title", help="Of the page; else the name of RESULTS.")
+@click.option("--sample", type=PATH, help="Write a random sample for people to judge too (CSV).")
+@click.option(
+    "--sample-size",
+    type=click.IntRange(min=1),
+    default=400,
+    show_default=True,
+    help="Findings in it.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Another one draws others.",
+)
 def report(
-    results: Annotated[
-        Path, typer.Argument(help="What `scan` wrote: its folder, or a Parquet, JSONL or CSV file.")
-    ],
-    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
-    title: Annotated[
-        str | None, typer.Option(help="Of the page; else the name of RESULTS.")
-    ] = None,
-    sample: Annotated[
-        Path | None, typer.Option(help="Write a random sample for people to judge too (CSV).")
-    ] = None,
-    sample_size: Annotated[int, typer.Option(min=1, help="Findings in it.")] = 400,
-    seed: Annotated[int, typer.Option(min=0, help="Another one draws others.")] = 1,
+    results: Path, out: Path, title: str | None, sample: Path | None, sample_size: int, seed: int
 ) -> None:
-    """Write a scan's results as one self-contained web page ([report])."""
+    """Write a scan's results as one self-contained web page ([report]).
+
+    RESULTS: what `scan` wrote, its folder or a Parquet, JSONL or CSV file.
+    """
     try:
         import matplotlib as _  # noqa: F401 (needed later, when all has been read)
 
@@ -490,13 +505,13 @@ def report(
         out.write_text(html, "utf-8", "replace", newline="\n")
     except OSError as e:
         raise InputError(f"{out}: cannot be written: {e.strerror}") from None
-    typer.echo(
+    click.echo(
         f"{out}: {gathered.findings:,} findings in {gathered.flagged:,} of "
         f"{gathered.scanned:,} texts, {len(html) / 1e6:.1f} MB"
     )
     if sample and drawn is not None:
         n, strata = review.write_sample(drawn, sample_size, sample)
-        typer.echo(
+        click.echo(
             f"{sample}: {n:,} findings of {strata} strata; write yes, no, unsure or a kind into "
             f"the column verdict, then: hypecheck review {sample}"
         )
@@ -510,14 +525,14 @@ def _lacking(what: str, error: ImportError, extra: str, more: str = "") -> HypeC
 
 
 @app.command("review")
-def review_sample(
-    file: Annotated[Path, typer.Argument(help="The sample of `report --sample`, with verdicts.")],
-    training: Annotated[
-        Path | None, typer.Option(help="Write the judged sentences in the corpus's markup.")
-    ] = None,
-    json_out: Annotated[bool, typer.Option("--json", help="Figures as JSON.")] = False,
-) -> None:
-    """Say how often the flags are right, from a sample that people judged ([report])."""
+@click.argument("file", type=PATH)
+@click.option("--training", type=PATH, help="Write the judged sentences in the corpus's markup.")
+@click.option("--json", "json_out", is_flag=True, help="Figures as JSON.")
+def review_sample(file: Path, training: Path | None, json_out: bool) -> None:
+    """Say how often the flags are right, from a sample that people judged ([report]).
+
+    FILE: the sample of `report --sample`, with verdicts.
+    """
     import json
 
     try:
@@ -526,9 +541,9 @@ def review_sample(
         raise _lacking("a review", e, "report") from None
     reviewed = review.read_review(file)
     if json_out:
-        typer.echo(json.dumps(review.as_dict(reviewed), indent=1))
+        click.echo(json.dumps(review.as_dict(reviewed), indent=1))
     else:
-        typer.echo(review.table(reviewed))
+        click.echo(review.table(reviewed))
     if training is None:
         return
     text, count, left = review.training_rows(file, reviewed)
@@ -536,26 +551,35 @@ def review_sample(
         training.write_text(text, "utf-8")
     except OSError as e:
         raise InputError(f"{training}: cannot be written: {e.strerror}") from None
-    typer.echo(f"{training}: {count:,} sentences; {left:,} wait for verdicts", err=True)
+    click.echo(f"{training}: {count:,} sentences; {left:,} wait for verdicts", err=True)
 
 
 @app.command()
+@click.argument("files", nargs=-1, required=True, type=PATH, metavar="FILE...")
+@click.option(
+    "--split",
+    default="all",
+    show_default=True,
+    help="all, or the train, dev or test part by site.",
+)
+@_all(sensitivity_option, _model_option("default"), rules_option, only_option, disable_option)
+@click.option("--errors", type=int, default=0, help="Show so many errors of each sort.")
+@click.option("--json", "json_out", is_flag=True, help="Figures as JSON.")
 def evaluate(
-    files: Annotated[
-        list[Path], typer.Argument(help="Labelled texts: the guide's markup, or JSON Lines.")
-    ],
-    split: Annotated[
-        str, typer.Option(help="all, or the train, dev or test part by site.")
-    ] = "all",
-    sensitivity: Sensitivity = SensitivityName.balanced,
-    model: ModelName = "default",
-    rules: RuleFiles = None,
-    only: Only = None,
-    disable: Disable = None,
-    errors: Annotated[int, typer.Option(help="Show so many errors of each sort.")] = 0,
-    json_out: Annotated[bool, typer.Option("--json", help="Figures as JSON.")] = False,
+    files: tuple[Path, ...],
+    split: str,
+    sensitivity: Sensitivity,
+    model: str,
+    rules: tuple[Path, ...],
+    only: tuple[str, ...],
+    disable: tuple[str, ...],
+    errors: int,
+    json_out: bool,
 ) -> None:
-    """Measure precision, recall, F1, spans and false flags on labelled texts."""
+    """Measure precision, recall, F1, spans and false flags on labelled texts.
+
+    FILE: the guide's markup, or JSON Lines.
+    """
     import json
 
     from hypecheck import corpus
@@ -569,31 +593,36 @@ def evaluate(
         documents = [d for d in documents if split_of(d) == split]
     result = measure(documents, _checker(sensitivity, model, rules, only, disable))
     if json_out:
-        typer.echo(json.dumps(result.summary(), indent=1))
+        click.echo(json.dumps(result.summary(), indent=1))
     else:
-        typer.echo(result.table())
+        click.echo(result.table())
     for wrong in (True, False):
         for e in [e for e in result.errors if e.wrong == wrong][:errors]:
-            typer.echo(
+            click.echo(
                 f"{'FALSE' if wrong else 'MISSED'} {e.category} [{e.detail}] {e.document}: {e.text}"
             )
 
 
 @app.command()
+@click.option(
+    "--data", type=PATH, default="data/corpus", show_default=True, help="Folder of labelled texts."
+)
+@click.option("--out", type=PATH, help="The model's folder.")
+@click.option("--base", type=PATH, help="The base weights; default: the installed package's.")
+@click.option(
+    "--network",
+    type=PATH,
+    help="Keep this model folder's transformer, or take weights from a file.",
+)
+@_flag("--onward", "Fine-tune that transformer further.")
+@_flag("--linear-only", "Leave the transformer out.")
 def train(
-    data: Annotated[Path, typer.Option(help="Folder of labelled texts.")] = Path("data/corpus"),
-    out: Annotated[Path | None, typer.Option(help="The model's folder.")] = None,
-    base: Annotated[
-        Path | None, typer.Option(help="The base weights; default: the installed package's.")
-    ] = None,
-    network: Annotated[
-        Path | None,
-        typer.Option(help="Keep this model folder's transformer, or take weights from a file."),
-    ] = None,
-    onward: Annotated[
-        bool, typer.Option("--onward", help="Fine-tune that transformer further.")
-    ] = False,
-    linear_only: Annotated[bool, typer.Option(help="Leave the transformer out.")] = False,
+    data: Path,
+    out: Path | None,
+    base: Path | None,
+    network: Path | None,
+    onward: bool,
+    linear_only: bool,
 ) -> None:
     """Rebuild the rules' scores and the model from the corpus."""
     from hypecheck.artefact import DEFAULT_MODEL
@@ -613,7 +642,7 @@ def train(
     rebuild(
         data,
         target,
-        typer.echo,
+        click.echo,
         base=None if linear_only else base,
         network=network,
         onward=onward,
@@ -621,22 +650,21 @@ def train(
 
 
 @app.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on.")
+@click.option("--workers", type=int, help="Processes; each holds the model.")
+@click.option("--keys-file", type=PATH, help="Accept only the API keys whose hashes it holds.")
+@_flag("--insecure", "Listen beyond this machine without keys.")
+@_repeatable("--cors-origin", "Let pages of this origin ask")
+@_flag("--cors-extensions", "Let any browser extension ask.")
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes; each holds the model.")] = None,
-    keys_file: Annotated[
-        Path | None, typer.Option(help="Accept only the API keys whose hashes it holds.")
-    ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen beyond this machine without keys.")
-    ] = False,
-    cors_origin: Annotated[
-        list[str] | None, typer.Option(help="Let pages of this origin ask; may be repeated.")
-    ] = None,
-    cors_extensions: Annotated[
-        bool, typer.Option("--cors-extensions", help="Let any browser extension ask.")
-    ] = False,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    keys_file: Path | None,
+    insecure: bool,
+    cors_origin: tuple[str, ...],
+    cors_extensions: bool,
 ) -> None:
     """Serve the API and the paste page; more settings: HYPECHECK_… variables, see the README."""
     import tempfile
@@ -651,7 +679,7 @@ def serve(
         "workers": workers,
         "keys_file": keys_file,
         "insecure": insecure or None,
-        "cors_origins": cors_origin or None,
+        "cors_origins": list(cors_origin) or None,
         "cors_extensions": cors_extensions or None,
     }
     settings = read_settings(**given)
@@ -661,7 +689,7 @@ def serve(
         if settings.workers > 1 and settings.metrics:
             os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-        typer.echo(f"HypeCheck: http://{shown}:{settings.port}/ (API: /docs)", err=True)
+        click.echo(f"HypeCheck: http://{shown}:{settings.port}/ (API: /docs)", err=True)
         uvicorn.run(
             "hypecheck.service.app:serve",
             factory=True,
@@ -679,13 +707,14 @@ def serve(
 
 
 @keys_app.command("new")
-def keys_new(name: Annotated[str, typer.Argument(help="Who will use it.")]) -> None:
-    """Make an API key: its line for the file on standard output, the key itself beside it."""
+@click.argument("name")
+def keys_new(name: str) -> None:
+    """Make an API key for NAME: its line for the file, and beside it the key itself."""
     from hypecheck.service.keys import new_key
 
     key, line = new_key(name)
-    typer.echo(line)
-    typer.echo(f"hypecheck: the key, shown this once: {key}", err=True)
+    click.echo(line)
+    click.echo(f"hypecheck: the key, shown this once: {key}", err=True)
 
 
 def run(argv: list[str] | None = None) -> Any:
@@ -698,10 +727,10 @@ def run(argv: list[str] | None = None) -> Any:
     try:
         return app(argv, standalone_mode=True)
     except RulesetError as e:
-        typer.echo(f"hypecheck: {e}", err=True)
+        click.echo(f"hypecheck: {e}", err=True)
         sys.exit(EXIT_USAGE)
     except HypeCheckError as e:
-        typer.echo(f"hypecheck: {e}", err=True)
+        click.echo(f"hypecheck: {e}", err=True)
         sys.exit(EXIT_USAGE if type(e) is HypeCheckError else EXIT_INPUT)
 
 

@@ -3,7 +3,7 @@
 Each guard reads the sentence of a candidate in its document and names the cue that silences it.
 Word cues are data (``rules/cues.toml``), matched over spaCy tokens in the manner of ConText
 (Harkema et al. 2009): a cue has a direction, a reach and terminators; pseudo-cues are none.
-spaCy is loaded only when a candidate's sentence holds a cue word.
+spaCy is loaded only where a cue may stand that reaches a candidate.
 """
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ _OTHER_TRADE = Regexp(
     r"|broadband|video games?)",
 )
 _LONG_ENOUGH = 40  # words
+_LEADING = ("refuted", "reported")  # guards of which a list's lead-in may hold the cue
 _ENTRY = re.compile(r"(?m)^[ \t]*[\[(]?(\d{1,2})[\]).]? +(?=.*(?:19|20)\d\d)")
 _CITATION = Regexp(r"\[(\d{1,2})\]|\((\d{1,2})\)")
 
@@ -153,56 +154,65 @@ def cue_examples() -> tuple[CueExample, ...]:
     return _cue_table()[1]
 
 
-@cache
-def _gate() -> Regexp:
-    """Compile one RE2 pattern that tells whether a sentence may hold a cue at all."""
-    table, _ = _cue_table()
-    heads: set[str] = set()
-    for group in table["cue"]:
-        for phrase in group["phrases"]:
-            tokens = [t for t in phrase.split() if t not in ("...", "…")]
-            slot = next((t for t in tokens if t.startswith("{")), None)
-            plain = max((t for t in tokens if t[0].isalpha()), key=len, default=None)
-            if slot and (
-                plain is None or plain in ("of", "by", "the", "any", "about", "when", "if")
-            ):
-                heads.update(table["words"][slot[1:-1]])
-            elif plain:
-                heads.add(plain)
-    heads |= {"no", "not", "n't", "cannot"}
-    words = "|".join(re.escape(h) for h in sorted(heads) if h != "n't")
-    return Regexp(rf"\b(?:{words})\b|n't\b")
-
-
 # Tokens that spaCy cuts out of a longer word ("cannot", "couldn't"): no edge of a word beside them.
 _CUT_OUT = frozenset(["not", "could", "may", "might"])
 
 
-@cache
-def _phrases() -> tuple[Regexp, Regexp]:
-    """Compile two RE2 patterns for the cues' phrases: those with and those without open places.
+def _any_of(phrases: Iterable[str], words: dict[str, list[str]]) -> Regexp:
+    """Compile one RE2 pattern for phrases of cues: where it does not match, no tokens can.
 
-    Where neither matches, no tokens can: a phrase's tokens follow one another in the text.
+    A phrase's tokens follow one another in the text.
     """
-    table, _ = _cue_table()
-    closed, opened = [], []
-    for phrase in [p for group in table["cue"] for p in group["phrases"]] + table["pseudo"]:
+    patterns = []
+    for phrase in phrases:
         tokens = phrase.split()
         parts = []
         for t in tokens:
             if t in ("...", "…"):
                 parts.append(r"(?s:.*)")
             elif t.startswith("{"):
-                parts.append(f"(?:{'|'.join(map(re.escape, table['words'][t[1:-1]]))})")
+                parts.append(f"(?:{'|'.join(map(re.escape, words[t[1:-1]]))})")
             else:
                 parts.append(re.escape(t))
-        is_open = len(tokens) > 1 and any(t in ("...", "…") or t[0] == "{" for t in tokens)
-        if is_open:
-            opened.append(r"\s*".join(parts))
-        elif phrase not in table["pseudo"]:
-            edge = r"\b" if len(tokens) == 1 and phrase not in _CUT_OUT else ""
-            closed.append(edge + r"\s*".join(parts) + edge)
-    return Regexp("|".join(closed)), Regexp("|".join(opened))
+        edge = r"\b" if len(tokens) == 1 and phrase not in _CUT_OUT else ""
+        patterns.append(edge + r"\s*".join(parts) + edge)
+    return Regexp("|".join(patterns) or r"[^\s\S]")
+
+
+@cache
+def _with_open_places() -> Regexp:
+    """Compile one RE2 pattern for all phrases with open places: the costly ones to look for."""
+    table, _ = _cue_table()
+    phrases = [p for group in table["cue"] for p in group["phrases"]] + table["pseudo"]
+    return _any_of([p for p in phrases if _is_open(p)], table["words"])
+
+
+def _is_open(phrase: str) -> bool:
+    return any(t.startswith("{") or t in ("...", "…") for t in phrase.split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """Where cues of some guards may stand: patterns for what lies before a candidate and behind."""
+
+    before: Regexp
+    behind: Regexp
+    lead_in: Regexp
+
+
+@lru_cache(maxsize=64)
+def _reach(guards: tuple[str, ...]) -> _Reach:
+    table, _ = _cue_table()
+    sides: dict[str, list[str]] = {"forward": [], "backward": [], "lead-in": []}
+    for group in table["cue"]:
+        if group["guard"] not in guards:
+            continue
+        for side in ("forward", "backward"):
+            if group["direction"] in (side, "both"):
+                sides[side] += group["phrases"]
+        if group["guard"] in _LEADING:
+            sides["lead-in"] += group["phrases"]
+    return _Reach(*(_any_of(phrases, table["words"]) for phrases in sides.values()))
 
 
 class _Context:
@@ -232,7 +242,7 @@ class _Context:
         patterns: list[list[dict[str, Any]]] = []
         for phrase in phrases:
             tokens = phrase.split()
-            if not any(t.startswith("{") or t in ("...", "…") for t in tokens):
+            if not _is_open(phrase):
                 plain.append(Doc(self.nlp.vocab, words=tokens))
                 continue
             pattern: list[dict[str, Any]] = []
@@ -299,8 +309,6 @@ def judge(
         return []
     raw = text.encode("ascii")
     health: bool | Literal["unclear"] | None = None
-    spacy_wanted: dict[int, Doc | None] = {}
-    cues: dict[int, list[tuple[str, int, int]]] = {}
     out: list[Verdict | None] = []
     for c, guards in zip(candidates, unless, strict=True):
         verdict: Verdict | None = None
@@ -315,12 +323,11 @@ def judge(
             continue
         if verdict is None:
             for k in _scope_sentences(text, sentences, c):
-                if k not in spacy_wanted:
-                    s = sentences[k]
-                    spacy_wanted[k], cues[k] = _read(text[s.start : s.end])
-                doc = spacy_wanted[k]
-                if doc is not None:
-                    verdict = _by_cue(doc, cues[k], sentences, k, c, guards)
+                s = sentences[k]
+                if not _may_be_silenced(raw, s, c, guards, lead_in=k != c.sentence):
+                    continue
+                doc, cues = _read(text[s.start : s.end])
+                verdict = _by_cue(doc, cues, sentences, k, c, guards)
                 if verdict is not None:
                     break
         if verdict is None and "questioned" in guards:
@@ -340,16 +347,24 @@ def _about_health(text: str, raw: bytes) -> bool | Literal["unclear"]:
 
 
 @lru_cache(maxsize=256)
-def _read(body: str) -> tuple[Doc | None, list[tuple[str, int, int]]]:
-    """Give a sentence's tokens and the cues among them; nothing where no cue can stand."""
-    closed, opened = _phrases()
-    raw = body.encode("ascii")
-    is_open = opened.span(raw) is not None
-    if not (is_open or closed.span(raw)) or not _gate().span(raw):
-        return None, []
+def _read(body: str) -> tuple[Doc, list[tuple[str, int, int]]]:
+    """Give a sentence's tokens and the cues among them."""
+    is_open = _with_open_places().span(body.encode("ascii")) is not None
     doc = _context().nlp.make_doc(body)
-    found = _context().find(doc, is_open)
-    return (doc, found) if found else (None, [])
+    return doc, _context().find(doc, is_open)
+
+
+def _may_be_silenced(
+    raw: bytes, s: Sentence, c: Candidate, guards: Sequence[str], *, lead_in: bool
+) -> bool:
+    """Tell by a quick look whether a sentence may hold a cue that reaches the candidate."""
+    reach = _reach(tuple(guards))
+    if lead_in:
+        return reach.lead_in.span(raw, s.start, s.end) is not None
+    return (
+        reach.before.span(raw, s.start, c.start) is not None
+        or reach.behind.span(raw, c.end, s.end) is not None
+    )
 
 
 def _scope_sentences(text: str, sentences: Sequence[Sentence], c: Candidate) -> tuple[int, ...]:
@@ -395,7 +410,7 @@ def _by_cue(
         cue = context.cues[key]
         if cue.guard not in guards:
             continue
-        if lead_in and cue.guard not in ("refuted", "reported"):
+        if lead_in and cue.guard not in _LEADING:
             continue
         if b <= first and cue.direction in ("forward", "both"):
             between = range(b, first)

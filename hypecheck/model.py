@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hypecheck import artefact, features, native
+from hypecheck import artefact, features, native, store
 from hypecheck.artefact import RETRAIN, TIERS, Manifest
 from hypecheck.errors import ModelError
 from hypecheck.linear import Linear
@@ -316,10 +316,16 @@ def load(name: str = "default", threads: int = 0) -> Model:
     graph = None
     if "deep.onnx" in manifest.files and tier == "default":
         graph = artefact.read_verified(folder, manifest, "deep.onnx")
-    import joblib
+
+    def unpacked() -> Any:
+        import joblib
+
+        return joblib.load(io.BytesIO(raw))
 
     try:
-        model = Model(joblib.load(io.BytesIO(raw)), manifest, tier, graph, threads)
+        # joblib unpacks for a quarter of a second: half of what a short check takes.
+        digest = manifest.files["model.joblib"]["sha256"]
+        model = Model(store.kept(f"model-{digest[:32]}", unpacked), manifest, tier, graph, threads)
         model.self_check(tier)
         return model
     except ModelError:

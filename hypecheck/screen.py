@@ -6,12 +6,9 @@ Without the compiled core there is no screen; RE2's own filter, text by text, do
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import json
-import os
-import sys
 import threading
 from array import array
 from collections.abc import Sequence
@@ -20,7 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from hypecheck import literals
+from hypecheck import literals, store
 from hypecheck.literals import EDGE
 from hypecheck.types import Sentence
 
@@ -131,62 +128,14 @@ def _at(values: array[int]) -> Any:
     return (kind * len(values)).from_buffer(values)
 
 
-def _place(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Path:
-    """Give where the tables are kept between runs: reading 340 patterns takes a while."""
+def _tables(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
+    """Give the tables of a screen, kept between runs: reading 340 patterns takes a while."""
     digest = hashlib.sha256()
     for file in (literals.__file__, __file__):  # what makes the tables
         digest.update(Path(file).read_bytes())
     digest.update(json.dumps([list(patterns), list(whole)]).encode())
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "hypecheck" / f"screen-{digest.hexdigest()[:32]}"
-
-
-def _tables(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
-    """Give the tables of a screen, from the cache or made and put there."""
-    place: Path | None = None
-    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: no home
-        place = _place(patterns, whole)
-        with contextlib.suppress(ValueError):
-            return _load(place.read_bytes())
-    tables = _make(patterns, whole)
-    if place is not None:
-        with contextlib.suppress(OSError):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            beside = place.with_name(f"{place.name}.{os.getpid()}")
-            beside.write_bytes(_dump(tables))
-            beside.replace(place)
+    tables: Tables = store.kept(f"screen-{digest.hexdigest()[:32]}", lambda: _make(patterns, whole))
     return tables
-
-
-def _dump(tables: Tables) -> bytes:
-    """Write tables: a line of JSON that names them, their items, a digest of both."""
-    head = {name: (t.typecode, len(t)) for name, t in tables.items()}
-    body = json.dumps([sys.byteorder, head]).encode() + b"\n"
-    body += b"".join(t.tobytes() for t in tables.values())
-    return body + hashlib.sha256(body).digest()
-
-
-def _load(raw: bytes) -> Tables:
-    """Read what :func:`_dump` wrote.
-
-    Raises:
-        ValueError: it is damaged, or another machine's.
-    """
-    body, digest = raw[:-32], raw[-32:]
-    if hashlib.sha256(body).digest() != digest:
-        raise ValueError("damaged")
-    head, _, items = body.partition(b"\n")
-    order, names = json.loads(head)
-    if order != sys.byteorder:
-        raise ValueError("of another machine")
-    out: Tables = {}
-    at = 0
-    for name, (code, size) in names.items():
-        out[name] = array(code)
-        end = at + size * out[name].itemsize
-        out[name].frombytes(items[at:end])
-        at = end
-    return out
 
 
 def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:

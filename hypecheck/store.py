@@ -1,0 +1,105 @@
+"""What takes long to make and comes out the same, kept between runs in the user's cache folder.
+
+A kept thing is named by the digest of all that it is made of, so that it is never out of date; a
+damaged one is made anew, and where nothing can be written nothing is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_ALIGN = 64  # bytes: where an array may begin
+
+
+def kept(name: str, make: Callable[[], Any]) -> Any:
+    """Give what ``make`` gives, from the cache if it is there.
+
+    Args:
+        name: of the file, with the digest of the sources.
+        make: gives dicts (with text keys), lists, texts, numbers, None, and as leaves ``array``s
+            and NumPy arrays. NumPy arrays out of the cache cannot be written to; tuples are lists.
+    """
+    place: Path | None = None
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: no home
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        place = Path(home) / "hypecheck" / name
+        with contextlib.suppress(ValueError):
+            return _load(place.read_bytes())
+    made = make()
+    if place is not None:
+        with contextlib.suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            beside = place.with_name(f"{place.name}.{os.getpid()}")
+            beside.write_bytes(_dump(made))
+            beside.replace(place)
+    return made
+
+
+def _dump(made: Any) -> bytes:
+    """Write a line of JSON, the arrays that it points to, and a digest of both."""
+    items = bytearray()
+
+    def flat(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {"d": {k: flat(v) for k, v in value.items()}}
+        if isinstance(value, list | tuple):
+            return [flat(v) for v in value]
+        if isinstance(value, array):
+            kind: list[Any] = ["array", value.typecode, len(value)]
+        elif hasattr(value, "dtype"):
+            kind = ["numpy", value.dtype.str, list(value.shape)]
+        else:
+            return value
+        items.extend(bytes(-len(items) % _ALIGN))
+        kind.append(len(items))
+        items.extend(value.tobytes())
+        return {"a": kind}
+
+    head = json.dumps([sys.byteorder, flat(made)]).encode()
+    head += b" " * (-(len(head) + 1) % _ALIGN) + b"\n"
+    body = head + bytes(items)
+    return body + hashlib.sha256(body).digest()
+
+
+def _load(raw: bytes) -> Any:
+    """Read what :func:`_dump` wrote.
+
+    Raises:
+        ValueError: it is damaged, or another machine's.
+    """
+    body = memoryview(raw)[:-32]
+    if hashlib.sha256(body).digest() != raw[-32:]:
+        raise ValueError("damaged")
+    start = raw.index(b"\n") + 1
+    order, made = json.loads(raw[:start])
+    if order != sys.byteorder:
+        raise ValueError("of another machine")
+
+    def whole(value: Any) -> Any:
+        if isinstance(value, list):
+            return [whole(v) for v in value]
+        if not isinstance(value, dict):
+            return value
+        if "d" in value:
+            return {k: whole(v) for k, v in value["d"].items()}
+        library, code, size, at = value["a"]
+        if library == "numpy":
+            import numpy as np
+
+            count = 1
+            for n in size:
+                count *= n
+            return np.frombuffer(body, code, count, start + at).reshape(size)
+        out = array(code)
+        out.frombytes(body[start + at : start + at + size * out.itemsize])
+        return out
+
+    return whole(made)
