@@ -9,7 +9,6 @@ spaCy is loaded only where a cue may stand that reaches a candidate.
 from __future__ import annotations
 
 import re
-import tomllib
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hypecheck.errors import RulesetError
 from hypecheck.regexp import NONE, Regexp
-from hypecheck.ruleset import RULES
+from hypecheck.ruleset import RULES, parse
 from hypecheck.types import Candidate, Sentence
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ _CITATION = Regexp(r"\[(\d{1,2})\]|\((\d{1,2})\)")
 
 @cache
 def _cue_table() -> tuple[dict[str, Any], tuple[CueExample, ...]]:
-    table = tomllib.loads((RULES / "cues.toml").read_text("utf-8"))
+    table = parse((RULES / "cues.toml").read_bytes())
     examples: list[CueExample] = []
     for group in table["cue"]:
         unknown = group.keys() - {

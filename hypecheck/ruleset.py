@@ -7,17 +7,19 @@ in :mod:`hypecheck.match`; whether a match counts is decided by the guards.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import re2
 
+from hypecheck import store
 from hypecheck.errors import RulesetError
 from hypecheck.regexp import options
 from hypecheck.types import CATEGORIES, KINDS, SEVERITIES, Category, Kind, Reference, Rule
@@ -126,11 +128,42 @@ def _read(path: Path, digest: Any) -> dict[str, Any]:
         raise RulesetError(f"{path}: cannot be read: {e.strerror}") from None
     digest.update(path.name.encode() + b"\0" + raw)
     try:
-        return tomllib.loads(raw.decode("utf-8"))
+        return parse(raw)
     except UnicodeDecodeError as e:
         raise RulesetError(f"{path}: not UTF-8 at byte {e.start}") from None
     except tomllib.TOMLDecodeError as e:
         raise RulesetError(f"{path}: not valid TOML: {e}") from None
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """Give the tables of a TOML file; a shipped one is parsed once for all runs.
+
+    Raises:
+        UnicodeDecodeError, tomllib.TOMLDecodeError: it is none.
+    """
+    found: dict[str, Any] | None = _shipped().get(hashlib.sha256(raw).hexdigest())
+    return tomllib.loads(raw.decode("utf-8")) if found is None else found
+
+
+@cache
+def _shipped() -> dict[str, Any]:
+    """Give the tables of the shipped files, by their digests."""
+    raws = {}
+    with contextlib.suppress(OSError):  # who reads a file for its rules says what is wrong with it
+        for path in sorted(RULES.rglob("*.toml")):
+            raw = path.read_bytes()
+            raws[hashlib.sha256(raw).hexdigest()] = raw
+
+    def parsed() -> dict[str, Any]:
+        out = {}
+        for digest, raw in raws.items():
+            with contextlib.suppress(ValueError):
+                out[digest] = tomllib.loads(raw.decode("utf-8"))
+        return out
+
+    whole = hashlib.sha256("\n".join(raws).encode()).hexdigest()
+    tables: dict[str, Any] = store.kept(f"rules-{whole[:32]}", parsed)
+    return tables
 
 
 def _check_keys(table: Mapping[str, Any], allowed: set[str], path: Path, where: str) -> None:

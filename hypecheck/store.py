@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import sys
 from array import array
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+_FORMAT = 1  # of the files; to be counted up when it changes
+_ARRAY = "\0array"  # the key that stands for an array; no other dict has it
 _ALIGN = 64  # bytes: where an array may begin
 
 
@@ -49,7 +52,7 @@ def _dump(made: Any) -> bytes:
 
     def flat(value: Any) -> Any:
         if isinstance(value, dict):
-            return {"d": {k: flat(v) for k, v in value.items()}}
+            return {k: flat(v) for k, v in value.items()}
         if isinstance(value, list | tuple):
             return [flat(v) for v in value]
         if isinstance(value, array):
@@ -61,9 +64,9 @@ def _dump(made: Any) -> bytes:
         items.extend(bytes(-len(items) % _ALIGN))
         kind.append(len(items))
         items.extend(value.tobytes())
-        return {"a": kind}
+        return {_ARRAY: kind}
 
-    head = json.dumps([sys.byteorder, flat(made)]).encode()
+    head = json.dumps([_FORMAT, sys.byteorder, flat(made)]).encode()
     head += b" " * (-(len(head) + 1) % _ALIGN) + b"\n"
     body = head + bytes(items)
     return body + hashlib.sha256(body).digest()
@@ -73,33 +76,26 @@ def _load(raw: bytes) -> Any:
     """Read what :func:`_dump` wrote.
 
     Raises:
-        ValueError: it is damaged, or another machine's.
+        ValueError: it is damaged, or another version's or machine's.
     """
     body = memoryview(raw)[:-32]
     if hashlib.sha256(body).digest() != raw[-32:]:
         raise ValueError("damaged")
     start = raw.index(b"\n") + 1
-    order, made = json.loads(raw[:start])
-    if order != sys.byteorder:
-        raise ValueError("of another machine")
 
-    def whole(value: Any) -> Any:
-        if isinstance(value, list):
-            return [whole(v) for v in value]
-        if not isinstance(value, dict):
+    def whole(value: dict[str, Any]) -> Any:
+        if _ARRAY not in value:
             return value
-        if "d" in value:
-            return {k: whole(v) for k, v in value["d"].items()}
-        library, code, size, at = value["a"]
+        library, code, size, at = value[_ARRAY]
         if library == "numpy":
             import numpy as np
 
-            count = 1
-            for n in size:
-                count *= n
-            return np.frombuffer(body, code, count, start + at).reshape(size)
+            return np.frombuffer(body, code, math.prod(size), start + at).reshape(size)
         out = array(code)
         out.frombytes(body[start + at : start + at + size * out.itemsize])
         return out
 
-    return whole(made)
+    form, order, made = json.loads(raw[:start], object_hook=whole)
+    if (form, order) != (_FORMAT, sys.byteorder):
+        raise ValueError("of another version or machine")
+    return made
