@@ -21,7 +21,6 @@ from hypecheck.ruleset import RULES, parse
 from hypecheck.types import Candidate, Sentence
 
 if TYPE_CHECKING:
-    from spacy.language import Language
     from spacy.tokens import Doc
 
 # Why a candidate was silenced, said to a reader.
@@ -218,15 +217,29 @@ class _Context:
     """The spaCy half: tokens, and where cues stand among them."""
 
     def __init__(self) -> None:
-        import spacy
+        from spacy.lang.en import English
         from spacy.matcher import Matcher, PhraseMatcher
+        from spacy.tokenizer import Tokenizer
+        from spacy.util import compile_infix_regex, compile_prefix_regex, compile_suffix_regex
+        from spacy.vocab import create_vocab
 
         table, _ = _cue_table()
-        self.nlp: Language = spacy.blank("en")
+        # The tokenizer of spacy.blank("en"); the pipeline around it takes longer to make than it.
+        given = English.Defaults
+        self.vocab = create_vocab("en", given)
+        self.tokenize = Tokenizer(
+            self.vocab,
+            rules=given.tokenizer_exceptions,
+            prefix_search=compile_prefix_regex(given.prefixes or ()).search,
+            suffix_search=compile_suffix_regex(given.suffixes or ()).search,
+            infix_finditer=compile_infix_regex(given.infixes or ()).finditer,
+            token_match=given.token_match,
+            url_match=given.url_match,
+        )
         self.terminators = frozenset(table["terminators"])
         self.cues: dict[str, _Cue] = {}
-        self.phrases = PhraseMatcher(self.nlp.vocab, attr="LOWER")
-        self.patterns = Matcher(self.nlp.vocab)
+        self.phrases = PhraseMatcher(self.vocab, attr="LOWER")
+        self.patterns = Matcher(self.vocab)
         self._add_phrases("pseudo", table["pseudo"], table["words"])
         for n, group in enumerate(table["cue"]):
             key = f"{group['guard']}-{n}"
@@ -242,7 +255,7 @@ class _Context:
         for phrase in phrases:
             tokens = phrase.split()
             if not _is_open(phrase):
-                plain.append(Doc(self.nlp.vocab, words=tokens))
+                plain.append(Doc(self.vocab, words=tokens))
                 continue
             pattern: list[dict[str, Any]] = []
             for t in tokens:
@@ -265,7 +278,7 @@ class _Context:
             doc: a sentence.
             is_open: whether phrases with open places need to be sought.
         """
-        strings = self.nlp.vocab.strings
+        strings = self.vocab.strings
         hits = [(strings[k], a, b) for k, a, b in self.phrases(doc)]
         if is_open:
             hits += [(strings[k], a, b) for k, a, b in self.patterns(doc)]
@@ -349,7 +362,7 @@ def _about_health(text: str, raw: bytes) -> bool | Literal["unclear"]:
 def _read(body: str) -> tuple[Doc, list[tuple[str, int, int]]]:
     """Give a sentence's tokens and the cues among them."""
     is_open = _with_open_places().span(body.encode("ascii")) is not None
-    doc = _context().nlp.make_doc(body)
+    doc = _context().tokenize(body)
     return doc, _context().find(doc, is_open)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import spacy
 
 from hypecheck import guards
 from hypecheck.guards import CueExample, Verdict, cue_examples, judge
@@ -287,3 +288,13 @@ def test_every_category_has_the_common_guards() -> None:
         assert {"negated", "refuted", "reported", "questioned", "not_health"} <= set(names)
     assert "supported" in load().guards["missing_data"]
     assert "supported" not in load().guards["pressure_sales"]
+
+
+def test_tokens_are_those_of_a_blank_pipeline() -> None:
+    blank = spacy.blank("en")
+    cues = {p for group in guards._cue_table()[0]["cue"] for p in group["phrases"]}
+    examples = [e.text for e in guards.cue_examples()]
+    for text in [*examples, *cues, "Dr. O'Neil can't (won't) pay $1,500.50 e.g. at 9a.m.!", ""]:
+        assert [(t.text, t.lower_, t.is_punct) for t in guards._context().tokenize(text)] == [
+            (t.text, t.lower_, t.is_punct) for t in blank.make_doc(text)
+        ]
