@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW 24
+#define ROW 24      /* numbers of a row of weights that are summed up */
+#define HALVES 32   /* half floats of a row in memory: a line of the cache */
 #define LONGEST_WORD 60 /* characters of a word that is cut into pieces; longer ones are unknown */
 #define LONGEST 96      /* pieces of a sentence that are read */
 #define SUM_SCALE 3.0f
@@ -141,7 +142,7 @@ enum {
 
 typedef struct {
     /* given, owned by the caller */
-    const float *weights; /* (n_rows, ROW) */
+    const uint16_t *weights; /* (n_rows, HALVES), half floats */
     int32_t n_rows;
     const int8_t *embedding;      /* (n_pieces, width) */
     const float *embedding_scale; /* (n_pieces,) */
@@ -156,7 +157,7 @@ typedef struct {
     uint64_t selling[32], reporting[32];
     int32_t n_selling, n_reporting;
     Gram *grams;
-    size_t grams_size;
+    size_t grams_size, grams_used;
     Chars *chars;
     size_t chars_size;
     Word *word_cache;
@@ -196,25 +197,51 @@ typedef struct {
 
 #define SLAB 256   /* rows of the table that are allocated together */
 #define SPARE 1024 /* rows for pieces met after the table is full, used in turn */
-#define WORD_CACHE 65536
+#define WORD_CACHE 16384
 
-static void grams_put(Model *m, uint64_t hash, int group, int32_t row) {
+/* Add a row of half floats to `sum`. Moved to where a float has them, their bits stand for a number
+ * 2^112 times too small; the product is exact. */
+static inline void add_row(float *restrict sum, const uint16_t *restrict row) {
+    uint32_t bits[ROW];
+    float w[ROW];
+    for (int k = 0; k < ROW; k++)
+        bits[k] = (uint32_t)(row[k] & 0x7fff) << 13 | (uint32_t)(row[k] & 0x8000) << 16;
+    memcpy(w, bits, sizeof w);
+    for (int k = 0; k < ROW; k++) sum[k] += w[k] * 0x1p112f;
+}
+
+static size_t grams_slot(const Model *m, uint64_t hash) {
     size_t i = hash & (m->grams_size - 1);
     while (m->grams[i].hash && m->grams[i].hash != hash) i = (i + 1) & (m->grams_size - 1);
-    if (!m->grams[i].hash) {
-        m->grams[i].hash = hash;
-        for (int g = 0; g < GROUPS; g++) m->grams[i].row[g] = -1;
+    return i;
+}
+
+static int grams_put(Model *m, uint64_t hash, int group, int32_t row) {
+    if (4 * m->grams_used >= 3 * m->grams_size) {
+        Gram *old = m->grams;
+        size_t size = m->grams_size;
+        if (!(m->grams = calloc(2 * size, sizeof *m->grams))) {
+            m->grams = old;
+            return 0;
+        }
+        m->grams_size = 2 * size;
+        for (size_t i = 0; i < size; i++)
+            if (old[i].hash) m->grams[grams_slot(m, old[i].hash)] = old[i];
+        free(old);
     }
-    m->grams[i].row[group] = row;
+    Gram *gram = &m->grams[grams_slot(m, hash)];
+    if (!gram->hash) {
+        m->grams_used++;
+        gram->hash = hash;
+        for (int g = 0; g < GROUPS; g++) gram->row[g] = -1;
+    }
+    gram->row[group] = row;
+    return 1;
 }
 
 static int32_t grams_find(const Model *m, uint64_t hash) {
-    size_t i = hash & (m->grams_size - 1);
-    while (m->grams[i].hash) {
-        if (m->grams[i].hash == hash) return (int32_t)i;
-        i = (i + 1) & (m->grams_size - 1);
-    }
-    return -1;
+    size_t i = grams_slot(m, hash);
+    return m->grams[i].hash ? (int32_t)i : -1;
 }
 
 static uint64_t chars_key(const char *s, size_t n) {
@@ -230,12 +257,17 @@ static size_t chars_slot(const Model *m, uint64_t key) {
 }
 
 static int read_vocabulary(Model *m, const char *text, size_t size) {
-    m->grams_size = power_of_two((size_t)m->n_rows * 2);
+    const char *end = text + size;
+    size_t words = 0, chars = 0;
+    for (const char *p = text; p && p < end; p = memchr(p, '\n', (size_t)(end - p)), p += p != NULL) {
+        words += *p == 'w';
+        chars += *p == 'c';
+    }
+    m->grams_size = power_of_two(words + words / 4);
     m->grams = calloc(m->grams_size, sizeof *m->grams);
-    m->chars_size = m->grams_size;
+    m->chars_size = power_of_two(chars + chars / 2);
     m->chars = calloc(m->chars_size, sizeof *m->chars);
     if (!m->grams || !m->chars) return 0;
-    const char *end = text + size;
     int32_t row = 0;
     for (const char *p = text; p < end; row++) {
         const char *stop = memchr(p, '\n', (size_t)(end - p));
@@ -255,7 +287,7 @@ static int read_vocabulary(Model *m, const char *text, size_t size) {
                 if (!gap) break;
                 q = gap + 1;
             }
-            grams_put(m, hash, group, row);
+            if (!grams_put(m, hash, group, row)) return 0;
         } else if (*p == 'c' && n <= 7) {
             uint64_t key = chars_key(s, n);
             size_t i = chars_slot(m, key);
@@ -354,7 +386,7 @@ static int32_t hash_list(uint64_t *out, const char *words) {
 }
 
 /* The linear part. `scales`: of words, chars, before, after, document, signals. */
-Model *hype_new(const char *vocabulary, int64_t vocabulary_size, const float *weights,
+Model *hype_new(const char *vocabulary, int64_t vocabulary_size, const uint16_t *weights,
                 int32_t n_rows, const float *bias, const double *scales, const int32_t *signal,
                 const char *selling, const char *reporting) {
     Model *m = calloc(1, sizeof *m);
@@ -477,13 +509,12 @@ static int32_t tokenize(Model *m, const char *s, int64_t n, size_t *filled, int3
     return count;
 }
 
-CLONES static void add_rows(float *restrict total, const float *weights, const int32_t *rows,
+CLONES static void add_rows(float *restrict total, const uint16_t *weights, const int32_t *rows,
                             int64_t n) {
     float sum[ROW] = {0};
     for (int64_t i = 0; i < n; i++) {
         if (rows[i] < 0) continue;
-        const float *w = weights + (size_t)rows[i] * ROW;
-        for (int k = 0; k < ROW; k++) sum[k] += w[k];
+        add_row(sum, weights + (size_t)rows[i] * HALVES);
     }
     memcpy(total, sum, sizeof sum);
 }
@@ -510,8 +541,7 @@ static int word_row(Model *m, const char *s, int32_t n, Word *out) {
             out->size++;
             const Chars *c = &m->chars[chars_slot(m, key)];
             if (!c->key) continue;
-            const float *w = m->weights + (size_t)c->row * ROW;
-            for (int k = 0; k < ROW; k++) out->sum[k] += w[k];
+            add_row(out->sum, m->weights + (size_t)c->row * HALVES);
         }
     if (padded != small) free(padded);
     return 1;
@@ -564,8 +594,7 @@ CLONES static void add_group(float *restrict out, const Model *m, const int32_t 
         if (entries[i] < 0) continue;
         int32_t row = m->grams[entries[i]].row[group];
         if (row < 0) continue;
-        const float *w = m->weights + (size_t)row * ROW;
-        for (int k = 0; k < ROW; k++) sum[k] += w[k];
+        add_row(sum, m->weights + (size_t)row * HALVES);
     }
     memcpy(out, sum, sizeof sum);
 }
@@ -693,14 +722,11 @@ static int score_linear(Model *m, const char *text, const int64_t *start, const 
         memset(sum, 0, sizeof sum);
         for (int32_t k = 0; k < hits; k++) {
             int32_t r = hit_rows[hit_first[i] + k];
-            if (r >= 0)
-                for (int j = 0; j < ROW; j++) sum[j] += m->weights[(size_t)r * ROW + j];
+            if (r >= 0) add_row(sum, m->weights + (size_t)r * HALVES);
         }
         if (hits) {
             for (int k = 0; k < count_shape; k++)
-                if (signals[k] >= 0)
-                    for (int j = 0; j < ROW; j++)
-                        sum[j] += m->weights[(size_t)signals[k] * ROW + j];
+                if (signals[k] >= 0) add_row(sum, m->weights + (size_t)signals[k] * HALVES);
         } else {
             add_rows(rest, m->weights, signals, count_shape);
             memcpy(sum, rest, sizeof sum);
@@ -1126,7 +1152,9 @@ int32_t hype_attribute(Model *m, const char *s, int64_t n, int32_t label, double
             for (int k = 1; k < g; k++) h = hash_pair(h, m->tokens[i + k].hash);
             int32_t entry = grams_find(m, h);
             int32_t row = entry < 0 ? -1 : m->grams[entry].row[WORDS];
-            double w = row < 0 ? 0.0 : (double)m->weights[(size_t)row * ROW + label];
+            float all[ROW] = {0};
+            if (row >= 0) add_row(all, m->weights + (size_t)row * HALVES);
+            double w = (double)all[label];
             for (int k = 0; k < g; k++) weight[i + k] += w * scale / g;
         }
     double size = sqrt((double)(chars ? chars : 1));

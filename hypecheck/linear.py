@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypecheck import features
 from hypecheck.features import SCALE, Features
-from hypecheck.native import ROW
 from hypecheck.types import LABELS
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Linear:
     """Sums weights over a sentence's features.
 
     Args:
-        data: ``vocabulary`` (names joined by newlines), ``weights`` (n_features, n_labels),
+        data: ``vocabulary`` (names joined by newlines), ``weights`` (n_features, n_labels) float16,
             ``bias`` (n_labels,).
 
     Raises:
@@ -49,14 +48,19 @@ class Linear:
         size = self.vocabulary.count("\n") + 1
         if data["weights"].shape != (size, len(LABELS)):
             raise ValueError("the linear weights do not fit their vocabulary")
-        # The last row is zero: what an unknown feature points to. Columns as the core wants them.
-        self.wide: Floats = np.zeros((size + 1, ROW), np.float32)
-        self.wide[:-1, : len(LABELS)] = data["weights"]
-        self._weights = self.wide[:, : len(LABELS)]
+        self.halves: NDArray[np.float16] = data["weights"]
         self._unknown = size
-        self.bias = np.asarray(data["bias"], dtype=np.float32)
+        self.bias = np.array(data["bias"], np.float32)
         self._chars = lru_cache(maxsize=65536)(self._char_row)
         self.core: Scorer | None = None  # does the same, compiled
+
+    @cached_property
+    def _weights(self) -> Floats:
+        np = self._np
+        # The last row is zero: what an unknown feature points to.
+        out: Floats = np.zeros((self._unknown + 1, len(LABELS)), np.float32)
+        out[:-1] = self.halves
+        return out
 
     @cached_property
     def _index(self) -> dict[str, int]:

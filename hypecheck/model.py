@@ -158,15 +158,17 @@ class Model:
         if "pieces" in data:
             conv = data["conv"], data["pieces"], self._pieces.unknown
         linear = self.linear
-        return native.Scorer(
+        core = native.Scorer(
             lib,
             linear.vocabulary,
             linear.signals(),
-            linear.wide[:-1],
+            linear.halves,
             linear.bias,
             features.SCALE,
             conv,
         )
+        linear.halves = core.weights  # once is enough
+        return core
 
     def _margins(self, requests: Sequence[Request], edges: Sequence[int]) -> list[Floats]:
         """Give the margins of the fast tier's parts, each (n_sentences, n_labels)."""
@@ -260,7 +262,7 @@ class _Head:
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         # (n_labels, n_parts + 1): the weight of each part's margin, offset.
-        self._stack = data["stack"]
+        self._stack = data["stack"].copy()
         # Of each category's fit: the weights of the likeliest sentence and of the rest, offset.
         self._document = tuple(zip(*(data["document"][c] for c in CATEGORIES), strict=True))
 

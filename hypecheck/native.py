@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float32]
 
 LIBRARY = Path(__file__).with_name("_core.so")
-ROW = 24  # floats of a row of weights in the library: LABELS, filled up
+ROW, HALVES = 24, 32  # numbers of a row of weights in the library: summed up, in memory
 # So many word pieces keep what the convolution makes of them, 7.5 kB each with the shipped model.
 KEEP = 10_000
 _PLACES = ("first", "last", "inside")
@@ -49,7 +49,7 @@ def library() -> ctypes.CDLL | None:
     floats, doubles, bytes_ = POINTER(c_float), POINTER(c_double), POINTER(c_int8)
     ints, longs, marks = POINTER(c_int32), POINTER(c_int64), POINTER(c_uint8)
     signatures: dict[str, tuple[Any, list[Any]]] = {
-        "hype_new": (c_void_p, [text, i64, floats, i32, floats, doubles, ints, text, text]),
+        "hype_new": (c_void_p, [text, i64, c_void_p, i32, floats, doubles, ints, text, text]),
         "hype_conv": (
             i32,
             [c_void_p, text, i64, i32, i32, bytes_, floats, i32, bytes_, floats, floats, i32, i32]
@@ -102,7 +102,7 @@ class Scorer:
         lib: the library.
         names: the features, in the order of the weights' rows.
         vocabulary: the same, joined by newlines.
-        weights: (n_features, ROW) float32, zeros behind the labels.
+        weights: (n_features, n_labels) float16; copied, see the attribute of the same name.
         bias: (n_labels,).
         scales: the weight of each group of features.
         conv: the arrays of :class:`hypecheck.conv.Conv`, and the word pieces; None without one.
@@ -117,7 +117,7 @@ class Scorer:
         lib: ctypes.CDLL,
         vocabulary: str,
         signals: Mapping[str, int],
-        weights: Floats,
+        weights: NDArray[np.float16],
         bias: Floats,
         scales: Mapping[str, float],
         conv: tuple[Mapping[str, Any], Sequence[str], int] | None,
@@ -129,20 +129,25 @@ class Scorer:
         self._lock = threading.Lock()  # the library keeps its scratch in the handle
         self._signals = signals
         self._doubles = (c_double * 1024)()
-        self._kept: list[Any] = [weights]  # what the library points to
+        room = np.zeros(len(weights) * HALVES + HALVES, np.float16)
+        first = -room.ctypes.data % (2 * HALVES) // 2  # a row a line of the cache
+        rows = room[first : first + len(weights) * HALVES].reshape(-1, HALVES)
+        self.weights: NDArray[np.float16] = rows[:, : weights.shape[1]]
+        self.weights[:] = weights
+        self._kept: list[Any] = [rows]  # what the library points to
         raw = vocabulary.encode("utf-8")
         wide = np.zeros(ROW, np.float32)
         wide[: len(bias)] = bias
         order = ("words", "chars", "before", "after", "document", "signals")
-        rows = [signals.get(name, -1) for name in _signal_names()]
+        known = [signals.get(name, -1) for name in _signal_names()]
         self._handle = lib.hype_new(
             raw,
             len(raw),
-            self._pointer(weights, c_float),
+            rows.ctypes.data,
             len(weights),
             self._pointer(wide, c_float),
             self._pointer(np.asarray([scales[g] for g in order], np.float64), c_double),
-            self._pointer(np.asarray(rows, np.int32), c_int32),
+            self._pointer(np.asarray(known, np.int32), c_int32),
             " ".join(sorted(features.SELLING)).encode(),
             " ".join(sorted(features.REPORTING)).encode(),
         )
@@ -157,12 +162,13 @@ class Scorer:
         raw = "\n".join(pieces).encode("utf-8")
 
         def arrays(name: str) -> list[Any]:
-            values = np.ascontiguousarray(data[name], np.int8)
-            scale = np.ascontiguousarray(data[f"{name}_scale"], np.float32)
+            # Copies: what was given may lie in a file's bytes that need not be kept.
+            values = np.array(data[name], np.int8, order="C")
+            scale = np.array(data[f"{name}_scale"], np.float32, order="C")
             self._kept += [values, scale]
             return [self._pointer(values, c_int8), self._pointer(scale, c_float), values.shape[-1]]
 
-        kernel = np.ascontiguousarray(data["kernel"], np.int8)
+        kernel = np.array(data["kernel"], np.int8, order="C")
         taps, _, filters = kernel.shape
         ok = self._lib.hype_conv(
             self._handle,
@@ -172,8 +178,8 @@ class Scorer:
             unknown,
             *arrays("embedding"),
             self._pointer(kernel, c_int8),
-            self._pointer(np.asarray(data["kernel_scale"], np.float32).ravel(), c_float),
-            self._pointer(np.asarray(data["bias"], np.float32), c_float),
+            self._pointer(np.array(data["kernel_scale"], np.float32).ravel(), c_float),
+            self._pointer(np.array(data["bias"], np.float32), c_float),
             taps,
             filters,
             *arrays("context"),
