@@ -39,8 +39,12 @@ guardrails; `/` is a page to paste a text into. Errors are RFC 9457 problems (on
 Texts are neither stored nor logged."""
 
 
-def create_app(settings: Settings | None = None) -> ASGIApp:
+def create_app(settings: Settings | None = None, *, warm: bool = False) -> ASGIApp:
     """Make the application; the model is loaded and verified before it serves.
+
+    Args:
+        settings: by default those of the environment.
+        warm: also meet an example of every rule before serving, see :meth:`Engine.warm`.
 
     Raises:
         HypeCheckError: a setting is wrong, or the model is damaged.
@@ -50,6 +54,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     start = time.perf_counter()
     engine = Engine(settings)
     engine.load()
+    if warm:
+        engine.warm()
     metrics = Metrics()
     metrics.load_seconds.set(time.perf_counter() - start)
     access = Access(settings)
@@ -88,7 +94,7 @@ def serve() -> ASGIApp:
     settings = read_settings()
     configure_logging(settings)
     Hurried.seconds = settings.body_seconds
-    app = create_app(settings)
+    app = create_app(settings, warm=True)
     # Model and rules stay as long as the process: the collector need not walk them again and
     # again, a tenth of a second in the midst of a long page.
     gc.collect()
