@@ -1186,18 +1186,23 @@ typedef struct {
     const int32_t *at;     /* (n_literals + 1,) */
     const uint8_t *edges;  /* bit 0: begins at the edge of a word, bit 1: ends at one */
     const int32_t *clause_first, *clauses; /* by literal, the clauses that it fulfils */
-    const int32_t *alternative_first, *alternatives; /* by clause, what it may complete */
-    const int32_t *need_first, *needs; /* by alternative, all its clauses */
-    const int32_t *pattern;            /* by alternative, its pattern */
+    const int32_t *way_first, *ways;   /* by clause, the ways to match that it makes likely */
+    const int32_t *need_first, *needs; /* by way, its clauses; ~: the first of a place */
+    const int32_t *pattern;            /* by way, its pattern */
     const uint8_t *whole;              /* by pattern: judged over the whole document */
-    int32_t n_literals, n_clauses, n_alternatives, n_patterns;
+    int32_t n_literals, n_clauses, n_ways, n_patterns;
     uint64_t ends[DEPTH][1024], goes_on[DEPTH][1024];
     Bucket *buckets[DEPTH];
     size_t sizes[DEPTH];
     uint32_t *in_sentence, *in_document; /* by clause, when it was last fulfilled */
+    struct Place { int64_t start, end; int32_t next; } *places; /* where clauses are fulfilled */
+    size_t places_room;
+    int32_t n_places;
+    /* By clause, the first of its places in the document and in the sentence, and the last. */
+    int32_t *document_place, *sentence_place, *last_place;
     uint32_t *told;                      /* by pattern */
     uint32_t now;
-    int32_t *waiting, *waiting_document; /* alternatives that may be complete */
+    int32_t *waiting, *waiting_document; /* ways that may be complete */
     int32_t *parent; /* by literal, the longest other one that it begins with, or -1 */
 } Filter;
 
@@ -1215,32 +1220,36 @@ void hype_filter_free(Filter *f) {
     if (!f) return;
     for (int k = 0; k < DEPTH; k++) free(f->buckets[k]);
     free(f->in_sentence); free(f->in_document); free(f->told);
+    free(f->places); free(f->document_place); free(f->sentence_place); free(f->last_place);
     free(f->waiting); free(f->waiting_document); free(f->parent);
     free(f);
 }
 
 Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edges,
                         const int32_t *clause_first, const int32_t *clauses,
-                        const int32_t *alternative_first, const int32_t *alternatives,
+                        const int32_t *way_first, const int32_t *ways,
                         const int32_t *need_first, const int32_t *needs, const int32_t *pattern,
                         const uint8_t *whole, int32_t n_literals, int32_t n_clauses,
-                        int32_t n_alternatives, int32_t n_patterns) {
+                        int32_t n_ways, int32_t n_patterns) {
     Filter *f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->text = text; f->at = at; f->edges = edges;
     f->clause_first = clause_first; f->clauses = clauses;
-    f->alternative_first = alternative_first; f->alternatives = alternatives;
+    f->way_first = way_first; f->ways = ways;
     f->need_first = need_first; f->needs = needs; f->pattern = pattern; f->whole = whole;
     f->n_literals = n_literals; f->n_clauses = n_clauses;
-    f->n_alternatives = n_alternatives; f->n_patterns = n_patterns;
+    f->n_ways = n_ways; f->n_patterns = n_patterns;
     f->in_sentence = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
     f->in_document = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
     f->told = calloc((size_t)n_patterns + 1, sizeof(uint32_t));
-    f->waiting = malloc(((size_t)n_alternatives + 1) * sizeof(int32_t));
-    f->waiting_document = malloc(((size_t)n_alternatives + 1) * sizeof(int32_t));
+    f->document_place = malloc(((size_t)n_clauses + 1) * sizeof(int32_t));
+    f->sentence_place = malloc(((size_t)n_clauses + 1) * sizeof(int32_t));
+    f->last_place = malloc(((size_t)n_clauses + 1) * sizeof(int32_t));
+    f->waiting = malloc(((size_t)n_ways + 1) * sizeof(int32_t));
+    f->waiting_document = malloc(((size_t)n_ways + 1) * sizeof(int32_t));
     f->parent = malloc(((size_t)n_literals + 1) * sizeof(int32_t));
     int ok = f->in_sentence && f->in_document && f->told && f->waiting && f->waiting_document
-             && f->parent;
+             && f->parent && f->document_place && f->sentence_place && f->last_place;
     int32_t counts[DEPTH] = {0};
     for (int32_t i = 0; i < n_literals; i++) {
         int size = at[i + 1] - at[i];
@@ -1310,15 +1319,39 @@ static void tell(Pairs *p, int32_t sentence, int32_t pattern) {
     p->count++;
 }
 
-/* Report the patterns of which one alternative has all its clauses since `since`. */
+/* Say whether all clauses of a way are fulfilled, and place by place one behind the other. */
+static int in_order(const Filter *f, int32_t way, const uint32_t *stamp, uint32_t since,
+                    const int32_t *first) {
+    int32_t from = f->need_first[way], end = f->need_first[way + 1];
+    for (int32_t k = from; k < end; k++) {
+        int32_t clause = f->needs[k] < 0 ? ~f->needs[k] : f->needs[k];
+        if (stamp[clause] != since) return 0;
+    }
+    int64_t behind = 0, next = 0;
+    for (int32_t k = from; k < end; k++) {
+        int32_t clause = f->needs[k];
+        if (clause < 0) {
+            clause = ~clause;
+            behind = next;
+        }
+        int64_t soonest = INT64_MAX;
+        for (int32_t p = first[clause]; p >= 0; p = f->places[p].next) {
+            const struct Place *place = &f->places[p];
+            if (place->start >= soonest) break; /* they begin one behind the other */
+            if (place->start >= behind && place->end < soonest) soonest = place->end;
+        }
+        if (soonest == INT64_MAX) return 0;
+        if (soonest > next) next = soonest;
+    }
+    return 1;
+}
+
+/* Report the patterns of which one way is complete since `since`. */
 static void settle(Filter *f, const int32_t *waiting, int32_t n, const uint32_t *stamp,
-                   uint32_t since, int32_t sentence, Pairs *out) {
+                   uint32_t since, const int32_t *first, int32_t sentence, Pairs *out) {
     for (int32_t w = 0; w < n; w++) {
-        int32_t a = waiting[w], p = f->pattern[a];
-        if (f->told[p] == since) continue;
-        int32_t k = f->need_first[a], end = f->need_first[a + 1];
-        while (k < end && stamp[f->needs[k]] == since) k++;
-        if (k < end) continue;
+        int32_t p = f->pattern[waiting[w]];
+        if (f->told[p] == since || !in_order(f, waiting[w], stamp, since, first)) continue;
         f->told[p] = since;
         tell(out, sentence, p);
     }
@@ -1327,8 +1360,8 @@ static void settle(Filter *f, const int32_t *waiting, int32_t n, const uint32_t 
 static int in_word(char c) { return is_digit(c) || is_lower(c) || c == '_'; }
 
 /* Find where patterns may match: pairs of a sentence (-1: somewhere in the document) and a pattern,
- * document by document. `low` is the text in lower case. Gives how many pairs there are; those that
- * find no room in `out` are not written. `doc_end`: where each document's pairs end. */
+ * document by document. `low` is the text in lower case. Gives how many pairs there are, -1 where
+ * memory ran out; those that find no room in `out` are not written. `doc_end`: where each document's pairs end. */
 int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const int32_t *doc_first,
                     int32_t docs, const int64_t *start, const int64_t *end, int32_t *out,
                     int64_t room, int64_t *doc_end) {
@@ -1336,6 +1369,7 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
     for (int32_t d = 0; d < docs; d++) {
         int64_t from = text_first[d], to = text_first[d + 1];
         int32_t s = doc_first[d], last = doc_first[d + 1], n_waiting = 0, n_document = 0;
+        f->n_places = 0;
         if (f->now > 0xfffffff0u - (uint32_t)(last - s) - 2) {
             memset(f->in_sentence, 0, (size_t)f->n_clauses * sizeof(uint32_t));
             memset(f->in_document, 0, (size_t)f->n_clauses * sizeof(uint32_t));
@@ -1345,7 +1379,8 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
         uint32_t document = ++f->now, sentence = ++f->now;
         for (int64_t i = from; i < to; i++) {
             while (s < last && i >= end[s]) {
-                settle(f, f->waiting, n_waiting, f->in_sentence, sentence, s, &pairs);
+                settle(f, f->waiting, n_waiting, f->in_sentence, sentence, f->sentence_place, s,
+                       &pairs);
                 n_waiting = 0;
                 sentence = ++f->now;
                 s++;
@@ -1367,20 +1402,35 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
                     if ((f->edges[x] & 1) && i > from && in_word(low[i - 1])) continue;
                     if ((f->edges[x] & 2) && i + size < to && in_word(low[i + size])) continue;
                     int inside = s < last && i >= start[s] && i + size <= end[s];
+                    int32_t many = f->clause_first[x + 1] - f->clause_first[x];
+                    if (!grow((void **)&f->places, &f->places_room, (size_t)f->n_places + many,
+                              sizeof *f->places))
+                        return -1;
                     for (int32_t c = f->clause_first[x]; c < f->clause_first[x + 1]; c++) {
                         int32_t clause = f->clauses[c];
                         int new_document = f->in_document[clause] != document;
                         int new_sentence = inside && f->in_sentence[clause] != sentence;
-                        if (new_document) f->in_document[clause] = document;
-                        if (new_sentence) f->in_sentence[clause] = sentence;
+                        int32_t place = f->n_places++;
+                        struct Place here = {i, i + size, -1};
+                        f->places[place] = here;
+                        if (new_document) {
+                            f->in_document[clause] = document;
+                            f->document_place[clause] = place;
+                        } else {
+                            f->places[f->last_place[clause]].next = place;
+                        }
+                        f->last_place[clause] = place;
+                        if (new_sentence) {
+                            f->in_sentence[clause] = sentence;
+                            f->sentence_place[clause] = place;
+                        }
                         if (!new_document && !new_sentence) continue;
-                        for (int32_t a = f->alternative_first[clause];
-                             a < f->alternative_first[clause + 1]; a++) {
-                            int32_t alternative = f->alternatives[a];
-                            if (f->whole[f->pattern[alternative]]) {
-                                if (new_document) f->waiting_document[n_document++] = alternative;
+                        for (int32_t w = f->way_first[clause]; w < f->way_first[clause + 1]; w++) {
+                            int32_t way = f->ways[w];
+                            if (f->whole[f->pattern[way]]) {
+                                if (new_document) f->waiting_document[n_document++] = way;
                             } else if (new_sentence) {
-                                f->waiting[n_waiting++] = alternative;
+                                f->waiting[n_waiting++] = way;
                             }
                         }
                     }
@@ -1388,10 +1438,16 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
             }
         }
         if (s < last)
-            settle(f, f->waiting, n_waiting, f->in_sentence, sentence, s, &pairs);
+            settle(f, f->waiting, n_waiting, f->in_sentence, sentence, f->sentence_place, s, &pairs);
         f->now++;
-        settle(f, f->waiting_document, n_document, f->in_document, document, -1, &pairs);
+        settle(f, f->waiting_document, n_document, f->in_document, document, f->document_place, -1,
+               &pairs);
         doc_end[d] = pairs.count;
+    }
+    if (f->places_room > 1 << 18) { /* a giant document's are given back */
+        free(f->places);
+        f->places = NULL;
+        f->places_room = 0;
     }
     return pairs.count;
 }

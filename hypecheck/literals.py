@@ -1,8 +1,9 @@
 """What a text must hold for an RE2 pattern to match in it: words in lower case, found in one pass.
 
-A pattern becomes alternatives, an alternative clauses, a clause literals: where the pattern
-matches, the match holds at least one literal of every clause of at least one alternative. The
-reading is careful: what it does not know makes a pattern unreadable, and that is always tried.
+A pattern becomes ways to match, a way places, one behind the other, a place clauses, a clause
+literals: where the pattern matches, the match holds, for at least one way, at least one literal of
+every clause; and all of a place lies behind the place before. The reading is careful: what it does
+not know makes a pattern unreadable, and that is always tried.
 A literal that begins or ends with :data:`EDGE` stands at the edge of a word.
 """
 
@@ -11,20 +12,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
-Clause = frozenset[str]
+Clause: TypeAlias = frozenset[str]
+Place: TypeAlias = tuple[Clause, ...]
+Way: TypeAlias = tuple[Place, ...]
 EDGE = "\b"
 _PRODUCT = 48  # literals that joining two parts of a pattern may give
-_RANKS = 3  # clauses that alternatives give together
+_WAYS = 32  # of one part of a pattern
+_RANKS = 3  # clauses that ways give together where they are too many
 _UNION = 4000  # literals of one clause
 _TOKEN = re.compile(r"\\.|\[(?:\\.|\[:\^?\w+:\]|[^\]\\])(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|[()]", re.S)
 _RUN = re.compile(r"[A-Za-z0-9 ',/&-]+(?![*+?{])")
 _GROUP = re.compile(r"\(\?(?:P?<[A-Za-z_]\w*>|[imsU-]*:)")
 _FLAGS = re.compile(r"\(\?[imsU-]+\)")
 _REPEAT = re.compile(r"(?:[*+?]|\{(\d+)(?:(,)(\d*))?\})\??")
-_CLASSES = {"d": "0123456789"}
+_DIGITS = frozenset("0123456789")
 _EMPTY = frozenset([""])
-_TELLING = frozenset('%$!?*^"&+=')  # characters that say something alone
+_TELLING = _DIGITS.union('%$!?*^"&+=')  # characters that say something alone
+_OPEN: tuple[Way, ...] = ((),)  # one way, that needs nothing
 
 
 class UnreadableError(Exception):
@@ -36,27 +42,27 @@ class Part:
     """What is known of a part of a pattern.
 
     ``exact``: one of these, in lower case, ends every match; None where they are too many to
-    list. ``whole``: it is all of the match. ``clauses``: what every match holds besides.
+    list. ``whole``: it is all of the match. ``ways``: what a match holds before that.
     ``empty``: it may match nothing. ``plain``: if it matches something, that begins with a letter,
     a digit or ``$``.
     """
 
     exact: frozenset[str] | None
-    clauses: tuple[Clause, ...] = ()
+    ways: tuple[Way, ...] = _OPEN
     empty: bool = False
     plain: bool = False
     whole: bool = True
 
 
-_NOTHING = Part(_EMPTY, (), True, True)
-_EDGE = Part(frozenset([EDGE]), (), True, True)
+_NOTHING = Part(_EMPTY, _OPEN, True, True)
+_EDGE = Part(frozenset([EDGE]), _OPEN, True, True)
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What a text must hold for a pattern to match."""
 
-    alternatives: tuple[tuple[Clause, ...], ...]  # one without clauses is always open
+    ways: tuple[Way, ...]  # one without places is always open
     plain: bool  # every match begins with a letter, a digit or "$"
 
 
@@ -74,7 +80,8 @@ class Reader:
         """
         parts = list(_Pattern(pattern, self._groups).alternatives())
         plain = all(p.plain and not p.empty for p in parts)
-        return Needs(tuple(_all_clauses(p) for p in parts), plain)
+        ways = dict.fromkeys(w for p in parts for w in _all_ways(p))
+        return Needs(_OPEN if () in ways else tuple(ways), plain)
 
 
 class _Pattern:
@@ -161,7 +168,7 @@ class _Pattern:
 
 
 def _literal(text: str) -> Part:
-    return Part(frozenset([text.lower()]), (), False, text[0].isalnum() or text[0] == "$")
+    return Part(frozenset([text.lower()]), _OPEN, False, text[0].isalnum() or text[0] == "$")
 
 
 def _escape(c: str) -> Part:
@@ -169,9 +176,9 @@ def _escape(c: str) -> Part:
         return _EDGE
     if c in ("B", "A", "z"):
         return _NOTHING
-    if c in ("d", "w"):
-        return Part(None, plain=c == "d")  # \w holds the underscore
-    if c in ("D", "W", "s", "S"):
+    if c == "d":
+        return Part(_DIGITS, plain=True)
+    if c in ("D", "w", "W", "s", "S"):  # \w holds the underscore: not plain
         return Part(None)
     if c in ("n", "t"):
         return Part(frozenset(["\n" if c == "n" else "\t"]))
@@ -209,7 +216,8 @@ def _one_of(body: str) -> Part:
         chars.add(c.lower())
         i += 1
     plain = all(c.isalnum() or c == "$" for c in chars)
-    return Part(frozenset(chars) if len(chars) <= 4 else None, (), False, plain)
+    few = len(chars) <= 4 or chars <= _DIGITS
+    return Part(frozenset(chars) if few else None, _OPEN, False, plain)
 
 
 def _repeated(part: Part, m: re.Match[str]) -> Part:
@@ -217,11 +225,11 @@ def _repeated(part: Part, m: re.Match[str]) -> Part:
     once = m[0].startswith("?") or (m[1] in ("0", "1") and (m[2] is None or m[3] == "1"))
     if low == 0:
         if once and part.exact is not None and part.whole:
-            return Part(part.exact | _EMPTY, (), True, part.plain)
-        return Part(None, (), True, part.plain)
+            return Part(part.exact | _EMPTY, _OPEN, True, part.plain)
+        return Part(None, _OPEN, True, part.plain)
     if once:
         return part
-    return Part(None, _all_clauses(part), part.empty, part.plain)
+    return Part(None, _all_ways(part), part.empty, part.plain)
 
 
 def _joined(a: Part, b: Part) -> Part:
@@ -234,8 +242,14 @@ def _joined(a: Part, b: Part) -> Part:
         and len(a.exact) * len(b.exact) <= _PRODUCT
     ):
         exact = frozenset(x + y for x in a.exact for y in b.exact)
-        return Part(exact, a.clauses, empty, plain, a.whole)
-    return Part(b.exact, _all_clauses(a) + b.clauses, empty, plain, False)
+        return Part(exact, a.ways, empty, plain, a.whole)
+    before, behind = _all_ways(a), b.ways
+    if len(before) * len(behind) > _WAYS:
+        if len(before) > len(behind):
+            before = _as_one(before)
+        else:
+            behind = _as_one(behind)
+    return Part(b.exact, tuple(x + y for x in before for y in behind), empty, plain, False)
 
 
 def _union(parts: list[Part]) -> Part:
@@ -243,23 +257,40 @@ def _union(parts: list[Part]) -> Part:
         return parts[0]
     empty = any(p.empty for p in parts)
     plain = all(p.plain for p in parts)
-    if all(p.exact is not None and p.whole for p in parts):
-        exact = frozenset(x for p in parts for x in p.exact or ())
-        if len(exact) <= _UNION:
-            return Part(exact, (), empty, plain)
-    # Whichever part matches, its best clause holds, and its second best: so do their unions.
-    ranked = [sorted(_all_clauses(p), key=_worth, reverse=True) for p in parts]
+    listed = [p for p in parts if p.exact is not None and p.whole]
+    exact = frozenset(x for p in listed for x in p.exact or ())
+    if len(listed) == len(parts) and len(exact) <= _UNION:
+        return Part(exact, _OPEN, empty, plain)
+    ways = dict.fromkeys(_all_ways(Part(exact)) if listed and len(exact) <= _UNION else ())
+    for p in parts:
+        if p not in listed or len(exact) > _UNION:
+            ways |= dict.fromkeys(_all_ways(p))
+    out = _OPEN if () in ways else tuple(ways)
+    return Part(None, _as_one(out) if len(out) > _WAYS else out, empty, plain, False)
+
+
+def _as_one(ways: tuple[Way, ...]) -> tuple[Way, ...]:
+    """Give one way for many: less is known of it.
+
+    Whichever matches, its best clause holds, and its second best: so do their unions.
+    """
+    if len(ways) == 1:
+        return ways
+    ranked = [sorted((c for place in w for c in place), key=_worth, reverse=True) for w in ways]
     clauses: dict[Clause, None] = {}
     if all(ranked):
         for j in range(min(max(map(len, ranked)), _RANKS)):
             joined = frozenset().union(*(r[min(j, len(r) - 1)] for r in ranked))
             if len(joined) <= _UNION:
                 clauses[joined] = None
-    return Part(None, tuple(clauses), empty, plain, False)
+    return ((tuple(clauses),),) if clauses else _OPEN
 
 
-def _all_clauses(part: Part) -> tuple[Clause, ...]:
-    return part.clauses if part.exact is None else part.clauses + _clause(part.exact)
+def _all_ways(part: Part) -> tuple[Way, ...]:
+    if part.exact is None:
+        return part.ways
+    clause = _clause(part.exact)
+    return tuple((*w, clause) for w in part.ways) if clause else part.ways
 
 
 def _clause(exact: frozenset[str]) -> tuple[Clause, ...]:

@@ -25,7 +25,7 @@ Tables: TypeAlias = "dict[str, array[int]]"
 
 WHOLE = -1  # in place of a sentence: anywhere in the text
 _DEPTH = 8  # DEPTH of core.c
-_LISTS = ("clause_first", "clauses", "alternative_first", "alternatives", "need_first", "needs")
+_LISTS = ("clause_first", "clauses", "way_first", "ways", "need_first", "needs")
 
 
 class Screen:
@@ -60,7 +60,7 @@ class Screen:
             _at(tables["pattern"]),
             _at(tables["judged"]),
             len(tables["at"]) - 1,
-            len(tables["alternative_first"]) - 1,
+            len(tables["way_first"]) - 1,
             len(tables["pattern"]),
             len(patterns),
         )
@@ -107,6 +107,8 @@ class Screen:
                     room,
                     _at(last),
                 )
+            if n < 0:
+                raise MemoryError("the compiled core ran out of memory")
             if n <= room:
                 break
             room = n
@@ -139,12 +141,13 @@ def _tables(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
 
 
 def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
-    """Read the patterns, and number literals, clauses and alternatives for the library."""
+    """Read the patterns, and number literals, clauses and ways for the library."""
     reader = literals.Reader()
     always: list[int] = []
     clauses: dict[literals.Clause, int] = {}
     fulfils: dict[str, list[int]] = {}
-    needs: list[list[int]] = []
+    needs: list[list[int]] = []  # of a way, clauses in order; ~: the first of a place
+    triggers: dict[int, list[int]] = {}
     pattern: list[int] = []
     judged: list[bool] = []
     for p, alternatives in enumerate(patterns):
@@ -153,25 +156,26 @@ def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
         except literals.UnreadableError:
             read = []
         judged.append(whole[p] or not all(r.plain for r in read))
-        found = [a for r in read for a in r.alternatives]
-        if not found or not all(found):
+        ways = dict.fromkeys(w for r in read for w in r.ways)
+        if not ways or () in ways:
             always.append(p)
             continue
-        for alternative in found:
-            for clause in alternative:
-                if clause not in clauses:
-                    clauses[clause] = len(clauses)
-                    for literal in clause:
-                        fulfils.setdefault(literal, []).append(clauses[clause])
-            # What is rarest comes first: it alone makes the others be looked at.
-            rare = sorted(alternative, key=lambda c: (-min(map(len, c)), len(c)))
-            needs.append([clauses[c] for c in rare])
+        for way in ways:
+            numbers: list[int] = []
+            for place in way:
+                for k, clause in enumerate(place):
+                    if clause not in clauses:
+                        clauses[clause] = len(clauses)
+                        for literal in clause:
+                            fulfils.setdefault(literal, []).append(clauses[clause])
+                    numbers.append(clauses[clause] if k else ~clauses[clause])
+            # What is rarest makes the others be looked at.
+            rare = max((c for place in way for c in place), key=_rarity)
+            triggers.setdefault(clauses[rare], []).append(len(needs))
+            needs.append(numbers)
             pattern.append(p)
     bodies = {x: x.strip(EDGE).encode() for x in fulfils}
     order = sorted(fulfils, key=lambda x: (min(len(bodies[x]), _DEPTH), bodies[x], x))
-    triggers: list[list[int]] = [[] for _ in clauses]
-    for a, wanted in enumerate(needs):
-        triggers[wanted[0]].append(a)
 
     def lists(name: str, values: Sequence[Sequence[int]]) -> Tables:
         first = array("i", [0, *accumulate(map(len, values))])
@@ -182,9 +186,13 @@ def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
         "at": array("i", [0, *accumulate(len(bodies[x]) for x in order)]),
         "edges": array("B", [(x[0] == EDGE) + 2 * (x[-1] == EDGE) for x in order]),
         **lists("clause", [fulfils[x] for x in order]),
-        **lists("alternative", triggers),
+        **lists("way", [triggers.get(k, []) for k in range(len(clauses))]),
         **lists("need", needs),
         "pattern": array("i", pattern),
         "judged": array("B", judged),
         "always": array("i", always),
     }
+
+
+def _rarity(clause: literals.Clause) -> tuple[int, int]:
+    return min(map(len, clause)), -len(clause)

@@ -9,7 +9,7 @@ import re2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hypecheck.literals import EDGE, Needs, Reader, UnreadableError
+from hypecheck.literals import EDGE, Needs, Reader, UnreadableError, Way
 from hypecheck.regexp import options
 from hypecheck.ruleset import load, unmark
 
@@ -18,20 +18,33 @@ def holds(needs: Needs, text: str) -> bool:
     """Say whether a text holds what a pattern needs."""
     low = text.lower()
 
-    def stands(literal: str) -> bool:
+    def spans(literal: str) -> list[tuple[int, int]]:
         body = re.escape(literal.strip(EDGE))
         before = r"(?<!\w)" if literal[0] == EDGE else ""
         behind = r"(?!\w)" if literal[-1] == EDGE else ""
-        return re.search(before + body + behind, low, re.A) is not None
+        found = re.finditer(f"(?={before}({body}){behind})", low, re.A)
+        return [m.span(1) for m in found]
 
-    return any(all(any(map(stands, c)) for c in a) for a in needs.alternatives)
+    def complete(way: Way) -> bool:
+        at = 0
+        for place in way:
+            ends = [
+                min((b for x in clause for a, b in spans(x) if a >= at), default=-1)
+                for clause in place
+            ]
+            if min(ends) < 0:
+                return False
+            at = max(ends)
+        return True
+
+    return any(map(complete, needs.ways))
 
 
 def test_shipped_rules_need_what_their_examples_hold() -> None:
     reader = Reader()
     for rule in load().rules:
         needs = reader.read(rule.pattern)
-        assert all(needs.alternatives), rule.id
+        assert all(needs.ways), rule.id
         pattern = re2.compile(rule.pattern, options())
         for text in (unmark(t)[0] for t in rule.fires):
             # An example may be another rule's of the kind.
@@ -41,20 +54,23 @@ def test_shipped_rules_need_what_their_examples_hold() -> None:
 @pytest.mark.parametrize(
     ("pattern", "wanted"),
     [
-        ("cure", [["cure"]]),
-        (r"\bcures?\b", [[f"{EDGE}cure{EDGE}", f"{EDGE}cures{EDGE}"]]),
-        ("act now|hurry", [["act now"], ["hurry"]]),
-        ("(?:a b|c d) .*end", [["a b ", "c d "], ["end"]]),
-        ("x+ cure", [[" cure"]]),
-        ("(?:foo.*bar)?baz", [["baz"]]),
-        ("foo(?:bar.*baz)", [["foo"], ["bar"], ["baz"]]),
-        (r"\w+", []),
+        ("cure", [[[["cure"]]]]),
+        (r"\bcures?\b", [[[[f"{EDGE}cure{EDGE}", f"{EDGE}cures{EDGE}"]]]]),
+        ("act now|hurry", [[[["act now"]]], [[["hurry"]]]]),
+        ("(?:a b|c d) .*end", [[[["a b ", "c d "]], [["end"]]]]),
+        ("x+ cure", [[[[" cure"]]]]),
+        ("(?:foo.*bar)?baz", [[[["baz"]]]]),
+        ("foo(?:bar.*baz)", [[[["foo"]], [["bar"]], [["baz"]]]]),
+        ("(?:foo.*bar|baz).*end", [[[["baz"]], [["end"]]], [[["foo"]], [["bar"]], [["end"]]]]),
+        ("(?:foo.*bar|baz|q?).*end", [[[["end"]]]]),
+        (r"\d+ kg", [[[list("0123456789")], [[" kg"]]]]),
+        (r"\w+", [[]]),
     ],
 )
-def test_literals_are_read(pattern: str, wanted: list[list[str]]) -> None:
+def test_literals_are_read(pattern: str, wanted: list[list[list[list[str]]]]) -> None:
     needs = Reader().read(pattern)
-    clauses = [c for a in needs.alternatives for c in a]
-    assert sorted(map(sorted, clauses)) == sorted(map(sorted, wanted))
+    ways = [[[sorted(c) for c in place] for place in way] for way in needs.ways]
+    assert sorted(ways) == sorted(wanted)
 
 
 @pytest.mark.parametrize(
