@@ -891,6 +891,10 @@ CLONES static void pool(float *restrict top, float *restrict sums, const float *
         for (int t = 0; t < n; t++) {
             float y[BLOCK];
             if (taps == 5 && size == BLOCK) {
+                /* The rows lie all over a table that is larger than the caches. */
+                for (int k = 0; t + 2 < n && k < 5; k++)
+                    for (int j = 0; j < BLOCK; j += 16)
+                        __builtin_prefetch(rows[t + 2 + k] + k * filters + from + j);
                 const float *a = rows[t] + from, *b = rows[t + 1] + filters + from;
                 const float *c = rows[t + 2] + 2 * filters + from;
                 const float *d = rows[t + 3] + 3 * filters + from;
