@@ -12,6 +12,7 @@ import json
 import math
 import os
 import sys
+import time
 from array import array
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 _FORMAT = 1  # of the files; to be counted up when it changes
 _ARRAY = "\0array"  # the key that stands for an array; no other dict has it
+_OLD = 90 * 24 * 3600  # seconds
 _ALIGN = 64  # bytes: where an array may begin
 
 
@@ -26,7 +28,7 @@ def kept(name: str, make: Callable[[], Any]) -> Any:
     """Give what ``make`` gives, from the cache if it is there.
 
     Args:
-        name: of the file, with the digest of the sources.
+        name: of the file, ``kind-digest``, the digest being that of the sources.
         make: gives dicts (with text keys), lists, texts, numbers, None, and as leaves ``array``s
             and NumPy arrays. NumPy arrays out of the cache cannot be written to; tuples are lists.
     """
@@ -43,7 +45,16 @@ def kept(name: str, make: Callable[[], Any]) -> Any:
             beside = place.with_name(f"{place.name}.{os.getpid()}")
             beside.write_bytes(_dump(made))
             beside.replace(place)
+            _clear(place)
     return made
+
+
+def _clear(place: Path) -> None:
+    """Delete what was kept of older sources, if that is long ago."""
+    kind, _, _ = place.name.rpartition("-")
+    for other in place.parent.glob(f"{kind}-*") if kind else ():
+        if time.time() - other.stat().st_mtime > _OLD:
+            other.unlink(missing_ok=True)
 
 
 def _dump(made: Any) -> bytes:

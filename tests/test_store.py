@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def test_damage_is_made_anew(place: Path) -> None:
         place.write_bytes(bad)
         assert store.kept("thing", lambda: MADE) is MADE
         assert place.read_bytes() == good
+
+
+def test_what_older_sources_left_is_cleared_after_a_while(place: Path) -> None:
+    for name in ("model-1", "model-2", "rules-1"):
+        store.kept(name, lambda: MADE)
+        if name != "model-2":
+            os.utime(place.with_name(name), (0, 0))
+    store.kept("model-3", lambda: MADE)
+    assert sorted(p.name for p in place.parent.iterdir()) == ["model-2", "model-3", "rules-1"]
 
 
 def test_nowhere_to_write_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
