@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -74,7 +74,6 @@ class _Read:
     verdicts: tuple[guards.Verdict | None, ...]
     hidden: tuple[Candidate, ...]  # what rules that are switched off would have found
     may: frozenset[int] | None  # the checklist's patterns that may match; None: any
-    cues: Mapping[int, int] | None  # the guards' cues that may stand in a sentence; None: any
 
 
 class Checker:
@@ -123,7 +122,7 @@ class Checker:
         self._kinds, off = self._switches(only, disable)
         self._rules = {r.id: r for r in self.ruleset.rules}
         self._off = off
-        self._matcher = matcher(self.ruleset.rules, self.checklist.patterns, guards.cue_patterns())
+        self._matcher = matcher(self.ruleset.rules, self.checklist.patterns)
         self.allow = allow if isinstance(allow, AllowList) else AllowList.of_phrases(allow)
         for rule in {r for e in self.allow.entries for r in e.rules} - set(self._rules):
             raise HypeCheckError(
@@ -238,13 +237,13 @@ class Checker:
         sentences = [segment(plain.text) for plain in plains]
         found = self._matcher.find_many([p.text for p in plains], sentences, self._off)
         reads = []
-        for (id_, text), plain, inside, (live, hidden, may, cues) in zip(
+        for (id_, text), plain, inside, (live, hidden, may) in zip(
             chunk, plains, sentences, found, strict=True
         ):
             unless = [self._rules[c.rule or ""].unless for c in live]
-            judged = tuple(guards.judge(plain.text, inside, live, unless, cues))
+            verdicts = guards.judge(plain.text, inside, live, unless)
             reads.append(
-                _Read(id_, text, plain, inside, tuple(live), judged, tuple(hidden), may, cues)
+                _Read(id_, text, plain, inside, tuple(live), tuple(verdicts), tuple(hidden), may)
             )
         return reads
 
@@ -399,7 +398,7 @@ class Checker:
         if not wanted:
             return
         unless = [self.ruleset.guards[CATEGORY_OF[c.kind]] for c in wanted]
-        verdicts = guards.judge(read.plain.text, read.sentences, wanted, unless, read.cues)
+        verdicts = guards.judge(read.plain.text, read.sentences, wanted, unless)
         # The span of the model's flag is rough: who says it may stand inside, "clinics say that …".
         ends = [replace(c, start=c.end - 1) for c in wanted]
         inside = guards.judge(
@@ -407,7 +406,6 @@ class Checker:
             read.sentences,
             ends,
             [[g for g in names if g in ("refuted", "reported")] for names in unless],
-            read.cues,
         )
         # Where a guard silenced a rule's phrase, the model's wider flag is silenced with it.
         judged = {

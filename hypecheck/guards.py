@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -119,7 +119,6 @@ _OTHER_TRADE = Regexp(
     r"|broadband|video games?)",
 )
 _LONG_ENOUGH = 40  # words
-CUED = ("negated", "refuted", "reported", "hedged")  # guards that go by cues
 _LEADING = ("refuted", "reported")  # guards of which a list's lead-in may hold the cue
 _ENTRY = re.compile(r"(?m)^[ \t]*[\[(]?(\d{1,2})[\]).]? +(?=.*(?:19|20)\d\d)")
 _CITATION = Regexp(r"\[(\d{1,2})\]|\((\d{1,2})\)")
@@ -157,41 +156,25 @@ def cue_examples() -> tuple[CueExample, ...]:
 _CUT_OUT = frozenset(["not", "could", "may", "might"])
 
 
-def _pattern(phrase: str, words: dict[str, list[str]]) -> str:
-    """Give an RE2 pattern for a cue's phrase: where it does not match, no tokens can.
+def _any_of(phrases: Iterable[str], words: dict[str, list[str]]) -> Regexp:
+    """Compile one RE2 pattern for phrases of cues: where it does not match, no tokens can.
 
     A phrase's tokens follow one another in the text.
     """
-    tokens = phrase.split()
-    parts = []
-    for t in tokens:
-        if t in ("...", "…"):
-            parts.append(r"(?s:.*)")
-        elif t.startswith("{"):
-            parts.append(f"(?:{'|'.join(map(re.escape, words[t[1:-1]]))})")
-        else:
-            parts.append(re.escape(t))
-    edge = r"\b" if len(tokens) == 1 and phrase not in _CUT_OUT else ""
-    return edge + r"\s*".join(parts) + edge
-
-
-def _any_of(phrases: Iterable[str], words: dict[str, list[str]]) -> Regexp:
-    return Regexp("|".join(_pattern(p, words) for p in phrases) or r"[^\s\S]")
-
-
-@cache
-def cue_patterns() -> tuple[tuple[str, ...], ...]:
-    """Give for each guard of :data:`CUED` the RE2 patterns that its cues need."""
-    table, _ = _cue_table()
-    return tuple(
-        tuple(
-            _pattern(phrase, table["words"])
-            for group in table["cue"]
-            if group["guard"] == guard
-            for phrase in group["phrases"]
-        )
-        for guard in CUED
-    )
+    patterns = []
+    for phrase in phrases:
+        tokens = phrase.split()
+        parts = []
+        for t in tokens:
+            if t in ("...", "…"):
+                parts.append(r"(?s:.*)")
+            elif t.startswith("{"):
+                parts.append(f"(?:{'|'.join(map(re.escape, words[t[1:-1]]))})")
+            else:
+                parts.append(re.escape(t))
+        edge = r"\b" if len(tokens) == 1 and phrase not in _CUT_OUT else ""
+        patterns.append(edge + r"\s*".join(parts) + edge)
+    return Regexp("|".join(patterns) or r"[^\s\S]")
 
 
 @cache
@@ -213,8 +196,6 @@ class _Reach:
     before: Regexp
     behind: Regexp
     lead_in: Regexp
-    groups: int  # bits, as in CUED, of the guards whose cues may stand beside the candidate
-    leading: int  # and in a list's lead-in
 
 
 @lru_cache(maxsize=64)
@@ -229,14 +210,7 @@ def _reach(guards: tuple[str, ...]) -> _Reach:
                 sides[side] += group["phrases"]
         if group["guard"] in _LEADING:
             sides["lead-in"] += group["phrases"]
-    before, behind, lead_in = (_any_of(phrases, table["words"]) for phrases in sides.values())
-    return _Reach(
-        before,
-        behind,
-        lead_in,
-        groups=sum(1 << i for i, g in enumerate(CUED) if g in guards),
-        leading=sum(1 << i for i, g in enumerate(CUED) if g in guards and g in _LEADING),
-    )
+    return _Reach(*(_any_of(phrases, table["words"]) for phrases in sides.values()))
 
 
 class _Context:
@@ -334,7 +308,6 @@ def judge(
     sentences: Sequence[Sentence],
     candidates: Sequence[Candidate],
     unless: Sequence[Sequence[str]],
-    cues: Mapping[int, int] | None = None,
 ) -> list[Verdict | None]:
     """Judge each candidate by the guards named for it; ``None`` where it stands.
 
@@ -343,8 +316,6 @@ def judge(
         sentences: its sentences.
         candidates: what to judge, offsets into ``text``.
         unless: the guards of each candidate, by position.
-        cues: by sentence, bits for the guards of :data:`CUED` of which cues may stand in it; None
-            where that was not looked up.
     """
     if not candidates:
         return []
@@ -365,11 +336,10 @@ def judge(
         if verdict is None:
             for k in _scope_sentences(text, sentences, c):
                 s = sentences[k]
-                found = None if cues is None else cues.get(k, 0)
-                if not _may_be_silenced(raw, s, c, guards, found, lead_in=k != c.sentence):
+                if not _may_be_silenced(raw, s, c, guards, lead_in=k != c.sentence):
                     continue
-                doc, own = _read(text[s.start : s.end])
-                verdict = _by_cue(doc, own, sentences, k, c, guards)
+                doc, cues = _read(text[s.start : s.end])
+                verdict = _by_cue(doc, cues, sentences, k, c, guards)
                 if verdict is not None:
                     break
         if verdict is None and "questioned" in guards:
@@ -397,18 +367,10 @@ def _read(body: str) -> tuple[Doc, list[tuple[str, int, int]]]:
 
 
 def _may_be_silenced(
-    raw: bytes,
-    s: Sentence,
-    c: Candidate,
-    guards: Sequence[str],
-    cues: int | None,
-    *,
-    lead_in: bool,
+    raw: bytes, s: Sentence, c: Candidate, guards: Sequence[str], *, lead_in: bool
 ) -> bool:
     """Tell by a quick look whether a sentence may hold a cue that reaches the candidate."""
     reach = _reach(tuple(guards))
-    if cues is not None and not cues & (reach.leading if lead_in else reach.groups):
-        return False
     if lead_in:
         return reach.lead_in.span(raw, s.start, s.end) is not None
     return (

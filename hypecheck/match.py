@@ -11,7 +11,7 @@ which RE2 counts in, are character offsets.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
@@ -29,7 +29,6 @@ class Found(NamedTuple):
     live: list[Candidate]
     hidden: list[Candidate]  # what rules that are off would have found
     others: frozenset[int] | None  # which of the other patterns may match; None: any of them
-    cues: Mapping[int, int] | None  # by sentence, a bit for each group of cues; None: any
 
 
 class Matcher:
@@ -38,18 +37,11 @@ class Matcher:
     Args:
         rules: what is found.
         others: patterns of somebody else, who is told in which texts they may match.
-        cues: groups of patterns; somebody is told in which sentences one of a group may match.
     """
 
-    def __init__(
-        self,
-        rules: Sequence[Rule],
-        others: Sequence[str] = (),
-        cues: Sequence[Sequence[str]] = (),
-    ) -> None:
+    def __init__(self, rules: Sequence[Rule], others: Sequence[str] = ()) -> None:
         self._rules = tuple(rules)
         self._others = tuple(others)
-        self._cues = tuple(cues)
         self._compiled: dict[int, Regexp] = {}
         self._screen: Screen | None = None
 
@@ -79,28 +71,18 @@ class Matcher:
             self._screen = self._make_screen()
         if self._screen is None:
             both = zip(texts, sentences, strict=True)
-            return [Found(*self.find(t.encode("ascii"), s, off), None, None) for t, s in both]
+            return [Found(*self.find(t.encode("ascii"), s, off), None) for t, s in both]
         # Rule by rule, not text by text: an automaton is fast as long as it stays in the cache.
         jobs: list[tuple[int, int, int]] = []  # rule, text, sentence
         others: list[frozenset[int]] = []
-        cues: list[dict[int, int]] = []
-        rules, groups = len(self._rules), len(self._rules) + len(self._others)
+        rules = len(self._rules)
         always = [i for i in self._screen.always if i < rules]
-        unscreened = [i for i in self._screen.always if rules <= i < groups]
+        unscreened = {i - rules for i in self._screen.always if i >= rules}
         for d, pairs in enumerate(self._screen.find(texts, sentences)):
-            may = [*unscreened]
-            cued: dict[int, int] = {}
-            for k, i in pairs:
-                if i < rules:
-                    jobs.append((i, d, k))
-                elif i < groups:
-                    may.append(i)
-                else:
-                    cued[k] = cued.get(k, 0) | 1 << i - groups
             if sentences[d]:
+                jobs += [(i, d, k) for k, i in pairs if i < rules]
                 jobs += [(i, d, WHOLE) for i in always]
-            others.append(frozenset([i - rules for i in may]))
-            cues.append(cued)
+            others.append(frozenset(unscreened.union([i - rules for _, i in pairs if i >= rules])))
         raw = [t.encode("ascii") for t in texts]
         hits: list[list[tuple[int, int, int, int]]] = [[] for _ in texts]
         for i, d, k in sorted(jobs):
@@ -109,8 +91,8 @@ class Matcher:
             else:
                 self._inside(i, k, raw[d], sentences[d], hits[d])
         return [
-            Found(*(self._sorted(t, h, off) if h else ([], [])), o, c)
-            for t, h, o, c in zip(raw, hits, others, cues, strict=True)
+            Found(*(self._sorted(t, h, off) if h else ([], [])), o)
+            for t, h, o in zip(raw, hits, others, strict=True)
         ]
 
     def _make_screen(self) -> Screen | None:
@@ -118,17 +100,9 @@ class Matcher:
         lib = library()
         if lib is None:
             return None
-        patterns: list[Sequence[str]] = [[r.pattern] for r in self._rules]
-        patterns += [[p] for p in self._others]
-        patterns += self._cues
-        whole: list[bool | None] = ["<hit>" in r.pattern for r in self._rules]
-        whole += [True] * len(self._others)
-        whole += [None] * len(self._cues)
-        screen = Screen(lib, patterns, whole)
-        first = len(self._rules) + len(self._others)
-        if any(i >= first for i in screen.always):
-            raise ValueError("a cue cannot be screened")  # a test sees to it
-        return screen
+        patterns = [[r.pattern] for r in self._rules] + [[p] for p in self._others]
+        whole = ["<hit>" in r.pattern for r in self._rules] + [True] * len(self._others)
+        return Screen(lib, patterns, whole)
 
     def _anywhere(
         self,
@@ -246,13 +220,9 @@ def _whole_number(text: bytes, end: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def matcher(
-    rules: tuple[Rule, ...],
-    others: tuple[str, ...] = (),
-    cues: tuple[tuple[str, ...], ...] = (),
-) -> Matcher:
+def matcher(rules: tuple[Rule, ...], others: tuple[str, ...] = ()) -> Matcher:
     """Give the matcher of ``rules``, compiled once however many checkers share them."""
-    return Matcher(rules, others, cues)
+    return Matcher(rules, others)
 
 
 def _longest(candidates: list[Candidate]) -> list[Candidate]:

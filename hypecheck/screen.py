@@ -34,8 +34,7 @@ class Screen:
     Args:
         lib: the compiled library.
         patterns: RE2, each one or several alternatives.
-        whole: by pattern, whether its matches may reach beyond one sentence; None: they are
-            sought inside of sentences alone, not in what stands before one.
+        whole: by pattern, whether its matches may reach beyond one sentence.
 
     Attributes:
         always: the patterns that are not screened, and may match anywhere.
@@ -45,7 +44,7 @@ class Screen:
     """
 
     def __init__(
-        self, lib: ctypes.CDLL, patterns: Sequence[Sequence[str]], whole: Sequence[bool | None]
+        self, lib: ctypes.CDLL, patterns: Sequence[Sequence[str]], whole: Sequence[bool]
     ) -> None:
         self._lib = lib
         self._lock = threading.Lock()
@@ -131,7 +130,7 @@ def _at(values: array[int]) -> Any:
     return (kind * len(values)).from_buffer(values)
 
 
-def _tables(patterns: Sequence[Sequence[str]], whole: Sequence[bool | None]) -> Tables:
+def _tables(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
     """Give the tables of a screen, kept between runs: reading 340 patterns takes a while."""
     digest = hashlib.sha256()
     for file in (literals.__file__, __file__):  # what makes the tables
@@ -141,7 +140,7 @@ def _tables(patterns: Sequence[Sequence[str]], whole: Sequence[bool | None]) -> 
     return tables
 
 
-def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool | None]) -> Tables:
+def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
     """Read the patterns, and number literals, clauses and ways for the library."""
     reader = literals.Reader()
     always: list[int] = []
@@ -156,7 +155,7 @@ def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool | None]) -> Ta
             read = [reader.read(a) for a in alternatives]
         except literals.UnreadableError:
             read = []
-        judged.append(whole[p] or (whole[p] is not None and not all(r.plain for r in read)))
+        judged.append(whole[p] or not all(r.plain for r in read))
         ways = dict.fromkeys(w for r in read for w in r.ways)
         if not ways or () in ways:
             always.append(p)

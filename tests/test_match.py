@@ -5,7 +5,6 @@ from __future__ import annotations
 import re2
 
 from hypecheck.match import Matcher, matcher
-from hypecheck.native import library
 from hypecheck.normalise import normalise
 from hypecheck.regexp import options
 from hypecheck.ruleset import load, unmark
@@ -132,14 +131,3 @@ def test_filter_hides_no_hit_of_a_shipped_rule() -> None:
 def test_shipped_patterns_never_match_the_empty_text() -> None:
     compiled = {r.id: re2.compile(r.pattern, options()) for r in load().rules}
     assert [i for i, p in compiled.items() if p.search("") is not None] == []
-
-
-def test_groups_of_cues_are_told_by_sentence() -> None:
-    texts = ["It does not cure gout. They say so. Not so!", "Cures gout."]
-    sentences = [segment(t) for t in texts]
-    cues = ((r"\bnot\b",), ("they say", r"it is\s*said"))
-    found = Matcher([rule("cures? gout")], (), cues).find_many(texts, sentences)
-    if library() is None:
-        assert [f.cues for f in found] == [None, None]
-    else:
-        assert [f.cues for f in found] == [{0: 1, 1: 2, 2: 1}, {}]
