@@ -37,7 +37,7 @@ class Reading:
     tokens: Floats  # (n_tokens, n_categories): logits of lying in a flagged span
 
 
-_SPIN = 1000  # microseconds
+_SPIN = 1000  # microseconds; the option is ONNX Runtime's from 1.26 on
 
 
 class Kept:
