@@ -1180,6 +1180,8 @@ int32_t hype_attribute(Model *m, const char *s, int64_t n, int32_t label, double
 /* Literals are found by their first bytes, as many as DEPTH; a bit for each in a small table tells
  * at most places at once that none begins there, another that none goes on. */
 #define DEPTH 8
+#define PLACES (1 << 20) /* of clauses that are remembered of one document */
+
 typedef struct {
     uint64_t key;
     int32_t first, end; /* of the literals that begin so */
@@ -1201,7 +1203,7 @@ typedef struct {
     uint32_t *in_sentence, *in_document; /* by clause, when it was last fulfilled */
     struct Place { int64_t start, end; int32_t next; } *places; /* where clauses are fulfilled */
     size_t places_room;
-    int32_t n_places;
+    int32_t n_places; /* PLACES: too many; from then on order is not looked at */
     /* By clause, the first of its places in the document and in the sentence, and the last. */
     int32_t *document_place, *sentence_place, *last_place;
     uint32_t *told;                      /* by pattern */
@@ -1331,6 +1333,7 @@ static int in_order(const Filter *f, int32_t way, const uint32_t *stamp, uint32_
         int32_t clause = f->needs[k] < 0 ? ~f->needs[k] : f->needs[k];
         if (stamp[clause] != since) return 0;
     }
+    if (f->n_places >= PLACES) return 1;
     int64_t behind = 0, next = 0;
     for (int32_t k = from; k < end; k++) {
         int32_t clause = f->needs[k];
@@ -1407,27 +1410,25 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
                     if ((f->edges[x] & 2) && i + size < to && in_word(low[i + size])) continue;
                     int inside = s < last && i >= start[s] && i + size <= end[s];
                     int32_t many = f->clause_first[x + 1] - f->clause_first[x];
-                    if (!grow((void **)&f->places, &f->places_room, (size_t)f->n_places + many,
-                              sizeof *f->places))
+                    if (f->n_places + many > PLACES) f->n_places = PLACES;
+                    else if (!grow((void **)&f->places, &f->places_room,
+                                   (size_t)f->n_places + many, sizeof *f->places))
                         return -1;
                     for (int32_t c = f->clause_first[x]; c < f->clause_first[x + 1]; c++) {
                         int32_t clause = f->clauses[c];
                         int new_document = f->in_document[clause] != document;
                         int new_sentence = inside && f->in_sentence[clause] != sentence;
-                        int32_t place = f->n_places++;
-                        struct Place here = {i, i + size, -1};
-                        f->places[place] = here;
-                        if (new_document) {
-                            f->in_document[clause] = document;
-                            f->document_place[clause] = place;
-                        } else {
-                            f->places[f->last_place[clause]].next = place;
+                        if (f->n_places < PLACES) {
+                            int32_t place = f->n_places++;
+                            struct Place here = {i, i + size, -1};
+                            f->places[place] = here;
+                            if (new_document) f->document_place[clause] = place;
+                            else f->places[f->last_place[clause]].next = place;
+                            f->last_place[clause] = place;
+                            if (new_sentence) f->sentence_place[clause] = place;
                         }
-                        f->last_place[clause] = place;
-                        if (new_sentence) {
-                            f->in_sentence[clause] = sentence;
-                            f->sentence_place[clause] = place;
-                        }
+                        if (new_document) f->in_document[clause] = document;
+                        if (new_sentence) f->in_sentence[clause] = sentence;
                         if (!new_document && !new_sentence) continue;
                         for (int32_t w = f->way_first[clause]; w < f->way_first[clause + 1]; w++) {
                             int32_t way = f->ways[w];

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import resource
 import string
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hypecheck import Checker, Report, corpus, match, model, native, screen
+from hypecheck.match import Matcher
 from hypecheck.model import Model, Request
 from hypecheck.ruleset import load
 from hypecheck.screen import WHOLE, Screen
@@ -220,6 +222,27 @@ def test_screen_looks_at_the_whole_text_where_a_match_may_begin_between_sentence
     assert lib is not None
     s = Screen(lib, [["[^a-z]*cure"]], [False])
     assert s.find(["A cure."], [()]) == [[(WHOLE, 0)]]
+
+
+@compiled
+def test_giant_text_is_screened_in_little_memory() -> None:
+    from hypecheck.segment import segment
+
+    rules = load().rules
+    matcher = Matcher(rules)
+    line = "It cures gout. No 1 of 95% 12 20 30 is on 3 of 4, act now! "
+    small = matcher.find_many([line], [segment(line)])[0].live
+    assert small
+    for text in ("7" * 1_000_000, line * 8_000):
+        before = resident()
+        [found] = matcher.find_many([text], [segment(text)])
+        assert resident() - before < 400  # MB; the hits themselves included
+        assert len(found.live) == (len(small) * 8_000 if " " in text else 0)
+
+
+def resident() -> float:
+    """Give the highest memory of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
 @compiled
