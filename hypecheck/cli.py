@@ -36,6 +36,7 @@ SEVERITY_NAMES = ("none", *SEVERITIES)  # "none": findings do not change the exi
 
 
 @click.group(no_args_is_help=True)
+@click.version_option(package_name="hypecheck")
 def app() -> None:
     """Read clinic marketing and show, phrase by phrase, where it hypes."""
 
@@ -725,7 +726,7 @@ def run(argv: list[str] | None = None) -> Any:
         if isinstance(stream, TextIOWrapper):  # a terminal that lacks a sign gets a "?" for it
             stream.reconfigure(errors="replace")
     try:
-        return app(argv, standalone_mode=True)
+        return app(argv, prog_name="hypecheck")
     except RulesetError as e:
         click.echo(f"hypecheck: {e}", err=True)
         sys.exit(EXIT_USAGE)

@@ -16,6 +16,7 @@ import pytest
 
 import hypecheck
 from hypecheck import cli
+from hypecheck.checker import VERSION
 from hypecheck.formats import FORMATS
 from hypecheck.formats.json import report_dict
 from hypecheck.types import CATEGORIES, KINDS
@@ -387,3 +388,12 @@ def test_full_disk_is_said_in_one_line() -> None:
     assert b"Traceback" not in done.stderr
     assert b"No space left" in done.stderr
     assert done.returncode not in (0, 1)
+
+
+def test_version_and_help_are_given(run: Run) -> None:
+    assert run("--version").out == f"hypecheck, version {VERSION}\n"
+    for command in ([], ["check"], ["scan"], ["rules"], ["serve"], ["train"]):
+        shown = run(*command, "--help")
+        assert shown.code == 0
+        assert shown.out.startswith("Usage: ")
+        assert "Options:" in shown.out
