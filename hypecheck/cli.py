@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
 
@@ -59,30 +60,101 @@ def _flag(name: str, help: str) -> Callable[[Command], Command]:
     return click.option(name, is_flag=True, help=help)
 
 
-sensitivity_option = click.option(
-    "--sensitivity",
-    type=click.Choice(SENSITIVITIES),
-    default="balanced",
-    show_default=True,
-    help="How readily to flag.",
-)
 rules_option = _repeatable("--rules", "Your own rule file or folder", type=PATH)
-only_option = _repeatable("--only", "Report only this kind or category")
-disable_option = _repeatable("--disable", "Leave out this kind, category or rule id")
-allow_options = (
-    _repeatable("--allow", "A phrase that you accept: marked, but not counted"),
-    _repeatable("--allow-list", "A TOML file of what you accept, and why", type=PATH),
-    _flag("--inline", "Accept what stands between <!-- hypecheck: off --> and … on --> too."),
-)
 
 
-def _model_option(default: str) -> Callable[[Command], Command]:
-    return click.option(
-        "--model",
-        default=default,
-        show_default=True,
-        help='"default", "fast", "none" (rules only), a version or a folder.',
+class Checking(NamedTuple):
+    """What the options say that all commands share that check texts."""
+
+    sensitivity: Sensitivity
+    model: str
+    rules: tuple[Path, ...]
+    only: tuple[str, ...]
+    disable: tuple[str, ...]
+
+    def checker(self, allow: AllowList | None = None) -> Checker:
+        """Make the checker."""
+        from hypecheck.checker import Checker
+
+        return Checker(
+            self.sensitivity,
+            None if self.model == "none" else self.model,
+            rules=self.rules,
+            only=self.only or None,
+            disable=self.disable,
+            allow=allow or (),
+        )
+
+
+def _checking(model: str) -> Callable[[Command], Command]:
+    """Give a command those options, and their values as its argument ``checking``."""
+    return _gathered(
+        "checking",
+        Checking,
+        click.option(
+            "--sensitivity",
+            type=click.Choice(SENSITIVITIES),
+            default="balanced",
+            show_default=True,
+            help="How readily to flag.",
+        ),
+        click.option(
+            "--model",
+            default=model,
+            show_default=True,
+            help='"default", "fast", "none" (rules only), a version or a folder.',
+        ),
+        rules_option,
+        _repeatable("--only", "Report only this kind or category"),
+        _repeatable("--disable", "Leave out this kind, category or rule id"),
     )
+
+
+class Allowing(NamedTuple):
+    """What the options say that is accepted."""
+
+    allow: tuple[str, ...]
+    allow_list: tuple[Path, ...]
+    inline: bool
+
+    def read(self) -> AllowList:
+        """Read the allow-list's files."""
+        from hypecheck import allow
+
+        out = allow.AllowList.of_phrases(self.allow).plus(allow.AllowList(inline=self.inline))
+        for file in self.allow_list:
+            out = out.plus(allow.load(file))
+        return out
+
+
+def _allowing() -> Callable[[Command], Command]:
+    """Give a command those options, and their values as its argument ``allowing``."""
+    return _gathered(
+        "allowing",
+        Allowing,
+        _repeatable("--allow", "A phrase that you accept: marked, but not counted"),
+        _repeatable("--allow-list", "A TOML file of what you accept, and why", type=PATH),
+        _flag("--inline", "Accept what stands between <!-- hypecheck: off --> and … on --> too."),
+    )
+
+
+def _gathered(
+    name: str, kind: type[Any], *options: Callable[[Command], Command]
+) -> Callable[[Command], Command]:
+    """Make one decorator of several options, the fields of ``kind``, shown in this order."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def run(**given: Any) -> Any:
+            values = kind(**{field: given.pop(field) for field in kind._fields})
+            return command(**given, **{name: values})
+
+        out: Command = run
+        for option in reversed(options):
+            out = option(out)
+        return out
+
+    return decorate
 
 
 def _fail_on_option(default: str, more: str = "") -> Callable[[Command], Command]:
@@ -95,46 +167,6 @@ def _fail_on_option(default: str, more: str = "") -> Callable[[Command], Command
     )
 
 
-def _all(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Make one decorator of several, which shows them in this order."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def _allow_list(phrases: Sequence[str], files: Sequence[Path], inline: bool) -> AllowList:
-    from hypecheck import allow
-
-    out = allow.AllowList.of_phrases(phrases).plus(allow.AllowList(inline=inline))
-    for file in files:
-        out = out.plus(allow.load(file))
-    return out
-
-
-def _checker(
-    sensitivity: Sensitivity,
-    model: str,
-    rules: Sequence[Path],
-    only: Sequence[str],
-    disable: Sequence[str],
-    allow: AllowList | None = None,
-) -> Checker:
-    from hypecheck.checker import Checker
-
-    return Checker(
-        sensitivity,
-        None if model == "none" else model,
-        rules=rules,
-        only=only or None,
-        disable=disable,
-        allow=allow or (),
-    )
-
-
 @app.command()
 @click.argument("files", nargs=-1, metavar="[FILE|-]...")
 @click.option(
@@ -144,22 +176,16 @@ def _checker(
     show_default=True,
     help="Output format.",
 )
-@_all(sensitivity_option, _model_option("default"), rules_option, only_option, disable_option)
-@_all(*allow_options)
+@_checking("default")
+@_allowing()
 @_flag("--explain", "Show what was dismissed, and by which words.")
 @_flag("--include-text", "Put the text itself into JSON output.")
 @_fail_on_option("low")
 def check(
     files: tuple[str, ...],
     format: str,
-    sensitivity: Sensitivity,
-    model: str,
-    rules: tuple[Path, ...],
-    only: tuple[str, ...],
-    disable: tuple[str, ...],
-    allow: tuple[str, ...],
-    allow_list: tuple[Path, ...],
-    inline: bool,
+    checking: Checking,
+    allowing: Allowing,
     explain: bool,
     include_text: bool,
     fail_on: str,
@@ -172,8 +198,8 @@ def check(
     if not files and sys.stdin.isatty():
         click.echo("hypecheck: give a FILE, or pipe a text in (- is standard input)", err=True)
         sys.exit(EXIT_USAGE)
-    accepted = _allow_list(allow, allow_list, inline)
-    checker = _checker(sensitivity, model, rules, only, disable, accepted)
+    accepted = allowing.read()
+    checker = checking.checker(accepted)
     extracted: set[str] = set()
     worst = -1
     unread = 0
@@ -376,8 +402,8 @@ def run_examples(paths: tuple[Path, ...]) -> None:
 )
 @click.option("--address", help="With Daft: the Ray cluster, such as auto or host:6379.")
 @_flag("--main-content", "Of HTML read only the article, no banners, buttons.")
-@_all(sensitivity_option, _model_option("fast"), rules_option, only_option, disable_option)
-@_all(*allow_options)
+@_checking("fast")
+@_allowing()
 @click.option(
     "--baseline", type=PATH, help="An earlier scan's results: what they hold is marked known."
 )
@@ -395,14 +421,8 @@ def scan(
     engine: str,
     address: str | None,
     main_content: bool,
-    sensitivity: Sensitivity,
-    model: str,
-    rules: tuple[Path, ...],
-    only: tuple[str, ...],
-    disable: tuple[str, ...],
-    allow: tuple[str, ...],
-    allow_list: tuple[Path, ...],
-    inline: bool,
+    checking: Checking,
+    allowing: Allowing,
     baseline: Path | None,
     fresh: bool,
     max_errors: int | None,
@@ -423,12 +443,12 @@ def scan(
         inputs,
         text_column,
         id_column,
-        sensitivity,
-        model,
-        tuple(map(str, rules)),
-        only or None,
-        disable,
-        _allow_list(allow, allow_list, inline),
+        checking.sensitivity,
+        checking.model,
+        tuple(map(str, checking.rules)),
+        checking.only or None,
+        checking.disable,
+        allowing.read(),
         main_content=main_content,
     )
     with progress.shown(quiet) as (tell, update):
@@ -563,17 +583,13 @@ def review_sample(file: Path, training: Path | None, json_out: bool) -> None:
     show_default=True,
     help="all, or the train, dev or test part by site.",
 )
-@_all(sensitivity_option, _model_option("default"), rules_option, only_option, disable_option)
+@_checking("default")
 @click.option("--errors", type=int, default=0, help="Show so many errors of each sort.")
 @click.option("--json", "json_out", is_flag=True, help="Figures as JSON.")
 def evaluate(
     files: tuple[Path, ...],
     split: str,
-    sensitivity: Sensitivity,
-    model: str,
-    rules: tuple[Path, ...],
-    only: tuple[str, ...],
-    disable: tuple[str, ...],
+    checking: Checking,
     errors: int,
     json_out: bool,
 ) -> None:
@@ -592,7 +608,7 @@ def evaluate(
         raise HypeCheckError(f"unknown split {split!r} (known: all, train, dev, test)")
     if split != "all":
         documents = [d for d in documents if split_of(d) == split]
-    result = measure(documents, _checker(sensitivity, model, rules, only, disable))
+    result = measure(documents, checking.checker())
     if json_out:
         click.echo(json.dumps(result.summary(), indent=1))
     else:

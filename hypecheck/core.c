@@ -511,7 +511,8 @@ static int32_t tokenize(Model *m, const char *s, int64_t n, size_t *filled, int3
 
 CLONES static void add_rows(float *restrict total, const uint16_t *weights, const int32_t *rows,
                             int64_t n) {
-    float sum[ROW] = {0};
+    float sum[ROW];
+    memcpy(sum, total, sizeof sum);
     for (int64_t i = 0; i < n; i++) {
         if (rows[i] < 0) continue;
         add_row(sum, weights + (size_t)rows[i] * HALVES);
@@ -718,19 +719,9 @@ static int score_linear(Model *m, const char *text, const int64_t *start, const 
         signals[count_shape++] = m->signal[S_PLACE + (i == 0 ? 0 : i == n - 1 ? 1 : 2)];
         for (int k = 0; k < n_voice; k++) signals[count_shape++] = voice[k];
         int32_t hits = hit_first[i + 1] - hit_first[i];
-        float rest[ROW];
         memset(sum, 0, sizeof sum);
-        for (int32_t k = 0; k < hits; k++) {
-            int32_t r = hit_rows[hit_first[i] + k];
-            if (r >= 0) add_row(sum, m->weights + (size_t)r * HALVES);
-        }
-        if (hits) {
-            for (int k = 0; k < count_shape; k++)
-                if (signals[k] >= 0) add_row(sum, m->weights + (size_t)signals[k] * HALVES);
-        } else {
-            add_rows(rest, m->weights, signals, count_shape);
-            memcpy(sum, rest, sizeof sum);
-        }
+        add_rows(sum, m->weights, hit_rows + hit_first[i], hits);
+        add_rows(sum, m->weights, signals, count_shape);
         add_scaled(row, sum, group_scale(m->scales[5], hits + count_shape));
 
         memset(sum, 0, sizeof sum);
@@ -1368,7 +1359,8 @@ static int in_word(char c) { return is_digit(c) || is_lower(c) || c == '_'; }
 
 /* Find where patterns may match: pairs of a sentence (-1: somewhere in the document) and a pattern,
  * document by document. `low` is the text in lower case. Gives how many pairs there are, -1 where
- * memory ran out; those that find no room in `out` are not written. `doc_end`: where each document's pairs end. */
+ * memory ran out; those that find no room in `out` are not written. `doc_end`: where each
+ * document's pairs end. */
 int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const int32_t *doc_first,
                     int32_t docs, const int64_t *start, const int64_t *end, int32_t *out,
                     int64_t room, int64_t *doc_end) {

@@ -96,9 +96,9 @@ class Deep:
         self._threads = threads
         self._cls = vocabulary.index(CLS)
         self._sep = vocabulary.index(SEP)
-        self._attention = np.array(data["attention"], np.float32)
-        self._head = np.array(data["head"], np.float32)
-        self._token_head = np.array(data["token_head"], np.float32)
+        self._attention = np.asarray(data["attention"], np.float32)
+        self._head = np.asarray(data["head"], np.float32)
+        self._token_head = np.asarray(data["token_head"], np.float32)
         if self._head.shape[1] != len(LABELS):
             raise ValueError("the transformer's head does not fit the labels")
 

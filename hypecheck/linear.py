@@ -50,7 +50,7 @@ class Linear:
             raise ValueError("the linear weights do not fit their vocabulary")
         self.halves: NDArray[np.float16] = data["weights"]
         self._unknown = size
-        self.bias = np.array(data["bias"], np.float32)
+        self.bias = np.asarray(data["bias"], np.float32)
         self._chars = lru_cache(maxsize=65536)(self._char_row)
         self.core: Scorer | None = None  # does the same, compiled
 

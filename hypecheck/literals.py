@@ -259,11 +259,13 @@ def _union(parts: list[Part]) -> Part:
     plain = all(p.plain for p in parts)
     listed = [p for p in parts if p.exact is not None and p.whole]
     exact = frozenset(x for p in listed for x in p.exact or ())
-    if len(listed) == len(parts) and len(exact) <= _UNION:
+    if len(exact) > _UNION:
+        listed = []  # too many for one clause
+    elif len(listed) == len(parts):
         return Part(exact, _OPEN, empty, plain)
-    ways = dict.fromkeys(_all_ways(Part(exact)) if listed and len(exact) <= _UNION else ())
+    ways = dict.fromkeys(_all_ways(Part(exact)) if listed else ())
     for p in parts:
-        if p not in listed or len(exact) > _UNION:
+        if p not in listed:
             ways |= dict.fromkeys(_all_ways(p))
     out = _OPEN if () in ways else tuple(ways)
     return Part(None, _as_one(out) if len(out) > _WAYS else out, empty, plain, False)

@@ -226,7 +226,8 @@ class Model:
             wanted = is_open[a:b]
             numbers.append(near(wanted) if any(wanted) else [])
             part = [r.sentences[i] for i in numbers[-1]]
-            jobs.append((self._cut(r.text, part), [wanted[i] for i in numbers[-1]]))
+            pieces = self._cut(r.text, part) if part else []
+            jobs.append((pieces, [wanted[i] for i in numbers[-1]]))
         found, complete = self._deep.read(jobs, deadline, kept)
         return [
             {n[k]: reading for k, reading in read.items()}
@@ -262,7 +263,7 @@ class _Head:
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         # (n_labels, n_parts + 1): the weight of each part's margin, offset.
-        self._stack = data["stack"].copy()
+        self._stack = data["stack"]
         # Of each category's fit: the weights of the likeliest sentence and of the rest, offset.
         self._document = tuple(zip(*(data["document"][c] for c in CATEGORIES), strict=True))
 

@@ -162,13 +162,12 @@ class Scorer:
         raw = "\n".join(pieces).encode("utf-8")
 
         def arrays(name: str) -> list[Any]:
-            # Copies: what was given may lie in a file's bytes that need not be kept.
-            values = np.array(data[name], np.int8, order="C")
-            scale = np.array(data[f"{name}_scale"], np.float32, order="C")
+            values = np.ascontiguousarray(data[name], np.int8)
+            scale = np.ascontiguousarray(data[f"{name}_scale"], np.float32)
             self._kept += [values, scale]
             return [self._pointer(values, c_int8), self._pointer(scale, c_float), values.shape[-1]]
 
-        kernel = np.array(data["kernel"], np.int8, order="C")
+        kernel = np.ascontiguousarray(data["kernel"], np.int8)
         taps, _, filters = kernel.shape
         ok = self._lib.hype_conv(
             self._handle,
@@ -178,8 +177,8 @@ class Scorer:
             unknown,
             *arrays("embedding"),
             self._pointer(kernel, c_int8),
-            self._pointer(np.array(data["kernel_scale"], np.float32).ravel(), c_float),
-            self._pointer(np.array(data["bias"], np.float32), c_float),
+            self._pointer(np.asarray(data["kernel_scale"], np.float32).ravel(), c_float),
+            self._pointer(np.asarray(data["bias"], np.float32), c_float),
             taps,
             filters,
             *arrays("context"),

@@ -30,7 +30,7 @@ def kept(name: str, make: Callable[[], Any]) -> Any:
     Args:
         name: of the file, ``kind-digest``, the digest being that of the sources.
         make: gives dicts (with text keys), lists, texts, numbers, None, and as leaves ``array``s
-            and NumPy arrays. NumPy arrays out of the cache cannot be written to; tuples are lists.
+            and NumPy arrays. Out of the cache tuples are lists.
     """
     place: Path | None = None
     with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: no home
@@ -101,7 +101,8 @@ def _load(raw: bytes) -> Any:
         if library == "numpy":
             import numpy as np
 
-            return np.frombuffer(body, code, math.prod(size), start + at).reshape(size)
+            # A copy: a view would keep the whole file in memory.
+            return np.frombuffer(body, code, math.prod(size), start + at).reshape(size).copy()
         out = array(code)
         out.frombytes(body[start + at : start + at + size * out.itemsize])
         return out
