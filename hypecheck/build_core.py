@@ -20,7 +20,7 @@ except ImportError:  # by hand, hatchling need not be there
 
 FOLDER = Path(__file__).parent
 LIBRARY = FOLDER / "_core.so"
-FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-s")
+FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-fPIC", "-shared", "-s")
 
 
 def compile_core() -> str | None:

@@ -13,6 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#include <immintrin.h>
+#define X86 1
+#endif
+
 #define ROW 24      /* numbers of a row of weights that are summed up */
 #define HALVES 32   /* half floats of a row in memory: a line of the cache */
 #define LONGEST_WORD 60 /* characters of a word that is cut into pieces; longer ones are unknown */
@@ -20,9 +25,12 @@
 #define SUM_SCALE 3.0f
 #define TAPS_MAX 9
 
-/* GCC on x86-64 Linux compiles the hot loops for several processors and picks at run time. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("avx512f", "fma", "default")))
+/* GCC on x86-64 Linux compiles the hot loops for several processors and picks at run time. Nothing
+ * is contracted (build_core.FLAGS): all of them round alike. */
+#if defined(X86) && __GNUC__ >= 12
+#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#elif defined(X86)
+#define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define CLONES
 #endif
@@ -109,6 +117,14 @@ static int seen_add(Seen *s, uint64_t key) {
 
 /* ---- the model ---- */
 
+typedef struct {
+    int size, blocks;   /* rows of a block, and how many blocks */
+    int groups;         /* of four rows, in a block */
+    int panels;         /* of PANEL columns */
+    const float *scale; /* (blocks * size,), what 1 stands for in a row */
+    int8_t *weights;    /* (panels, blocks, groups, PANEL, 4), nothing where there is no weight */
+} Layer;
+
 enum { WORDS, BEFORE, AFTER, DOCUMENT, GROUPS };
 
 typedef struct {
@@ -147,8 +163,8 @@ typedef struct {
     const int8_t *embedding;      /* (n_pieces, width) */
     const float *embedding_scale; /* (n_pieces,) */
     const int8_t *kernel;         /* (taps, width, filters) */
-    const float *kernel_scale;    /* (filters,) */
-    const float *kernel_bias;     /* (filters,) */
+    const float *inverse, *unit;  /* (filters,), see conv.Steps */
+    const int16_t *offset;        /* (filters,) */
     int32_t n_pieces, width, taps, filters, n_context, n_hidden, unknown, keep;
     /* own */
     float bias[ROW];
@@ -165,18 +181,16 @@ typedef struct {
     char *pieces_text;
     Piece *pieces;
     size_t pieces_size;
-    float *around; /* panels of 16 columns: (2 * filters, 2 * n_context) for before | after */
-    float *mean;   /* (2 * filters, n_context) */
-    float *context_bias;
-    float *hidden_pooled, *hidden_context, *hidden_bias;
-    float *out, *out_bias;
-    float *kernel_panels; /* by tap, panels of 16 columns: (width, filters) */
-    float **table;    /* by piece: (taps, filters), or NULL until it is first met */
+    Layer products; /* an embedding by the kernel: columns in the order of a row of the table */
+    int32_t *products_sum; /* by column, of its weights */
+    Layer before, after, whole, hidden_pooled, hidden_context, last;
+    float *context_bias, *hidden_bias, *last_bias;
+    int16_t **table; /* by piece: (filters / WIDE, taps, WIDE), or NULL until it is first met */
     int32_t *kept_of; /* slots behind the ones that are kept for good */
     int32_t used, next_spare;
-    float **slabs;
+    int16_t **slabs;
     int32_t n_slabs;
-    float *spare;
+    int16_t *spare;
     /* scratch */
     char *buffer;
     size_t buffer_room;
@@ -191,10 +205,12 @@ typedef struct {
     Seen seen;
     int32_t *ids;
     size_t ids_room;
-    float *pooled, *products, *context, *hidden;
-    size_t pooled_room, products_room, context_room, hidden_room;
+    float *pooled, *around, *context, *hidden;
+    size_t pooled_room, around_room, context_room, hidden_room;
 } Model;
 
+#define PANEL 32   /* columns of a layer that are summed up together */
+#define WIDE 64    /* filters that are summed up together */
 #define SLAB 256   /* rows of the table that are allocated together */
 #define SPARE 1024 /* rows for pieces met after the table is full, used in turn */
 #define WORD_CACHE 16384
@@ -343,35 +359,61 @@ static int read_pieces(Model *m, const char *text, size_t size) {
     return id == m->n_pieces;
 }
 
-/* Copy columns [from, from + n) of (rows, stride) as panels of 16 columns, rows scaled. */
-static void pack(float *to, const int8_t *w, const float *scale, int rows, int stride, int from,
-                 int n, int panel) {
-    for (int c = 0; c < n; c++)
-        for (int k = 0; k < rows; k++)
-            to[((size_t)((panel * 16 + c) / 16) * rows + k) * 16 + (panel * 16 + c) % 16] =
-                (float)w[(size_t)k * stride + from + c] * scale[k];
-}
-
-static float *floats(size_t n) {
+/* Give zeros that begin with a line of the cache. */
+static void *zeros(size_t n, size_t width) {
     void *p = NULL;
-    if (posix_memalign(&p, 64, (n ? n : 1) * sizeof(float))) return NULL;
-    memset(p, 0, n * sizeof(float));
+    if (posix_memalign(&p, 64, (n ? n : 1) * width)) return NULL;
+    memset(p, 0, n * width);
     return p;
 }
 
-static int up16(int n) { return (n + 15) / 16 * 16; }
+static int up(int n, int to) { return (n + to - 1) / to * to; }
+
+static int layer_columns(const Layer *l) { return l->panels * PANEL; }
+
+static int layer_new(Layer *l, int depth, int blocks, int columns, const float *scale) {
+    l->size = depth / blocks;
+    l->blocks = blocks;
+    l->groups = (l->size + 3) / 4;
+    l->panels = (columns + PANEL - 1) / PANEL;
+    l->scale = scale;
+    l->weights = zeros((size_t)l->panels * blocks * l->groups * PANEL * 4, 1);
+    return l->weights != NULL;
+}
+
+static void layer_put(Layer *l, int row, int column, int8_t weight) {
+    int block = row / l->size, k = row % l->size;
+    size_t panel = (size_t)(column / PANEL) * l->blocks + block;
+    l->weights[((panel * l->groups + k / 4) * PANEL + column % PANEL) * 4 + k % 4] = weight;
+}
+
+/* Make a layer of rows of int8, `columns` each. */
+static int layer_of(Layer *l, const int8_t *w, const float *scale, int depth, int blocks,
+                    int columns) {
+    if (!layer_new(l, depth, blocks, columns, scale)) return 0;
+    for (int k = 0; k < depth; k++)
+        for (int j = 0; j < columns; j++) layer_put(l, k, j, w[(size_t)k * columns + j]);
+    return 1;
+}
+
+static float *bias_of(const int8_t *w, float scale, int columns) {
+    float *out = zeros((size_t)up(columns, PANEL), sizeof *out);
+    for (int j = 0; out && j < columns; j++) out[j] = (float)w[j] * scale;
+    return out;
+}
 
 void hype_free(Model *m) {
     if (!m) return;
     free(m->grams); free(m->chars); free(m->word_cache); free(m->pieces_text); free(m->pieces);
-    free(m->around); free(m->mean); free(m->context_bias); free(m->hidden_pooled);
-    free(m->hidden_context); free(m->hidden_bias); free(m->out); free(m->out_bias);
-    free(m->kernel_panels);
+    Layer *layers[] = {&m->products, &m->before, &m->after, &m->whole, &m->hidden_pooled,
+                       &m->hidden_context, &m->last};
+    for (int i = 0; i < 7; i++) free(layers[i]->weights);
+    free(m->products_sum); free(m->context_bias); free(m->hidden_bias); free(m->last_bias);
     if (m->slabs) for (int32_t i = 0; i < m->n_slabs; i++) free(m->slabs[i]);
     free(m->slabs); free(m->table); free(m->kept_of); free(m->spare);
     free(m->buffer); free(m->tokens); free(m->first_token); free(m->rows); free(m->row_bounds);
     free(m->seen.key); free(m->seen.stamp); free(m->ids);
-    free(m->pooled); free(m->products); free(m->context); free(m->hidden);
+    free(m->pooled); free(m->around); free(m->context); free(m->hidden);
     free(m);
 }
 
@@ -410,63 +452,50 @@ Model *hype_new(const char *vocabulary, int64_t vocabulary_size, const uint16_t 
 /* The convolution; `keep`: how many pieces may hold their products for good. */
 int hype_conv(Model *m, const char *pieces, int64_t pieces_size, int32_t n_pieces, int32_t unknown,
               const int8_t *embedding, const float *embedding_scale, int32_t width,
-              const int8_t *kernel, const float *kernel_scale, const float *kernel_bias,
+              const int8_t *kernel, const float *inverse, const float *unit, const int16_t *offset,
               int32_t taps, int32_t filters, const int8_t *context, const float *context_scale,
               int32_t n_context, const int8_t *hidden, const float *hidden_scale,
               int32_t n_hidden, const int8_t *out, const float *out_scale, int32_t n_out,
               int32_t keep) {
-    if (taps > TAPS_MAX || taps % 2 == 0 || n_out > 32) return 0;
+    if (taps > TAPS_MAX || taps % 2 == 0) return 0;
     m->n_pieces = n_pieces; m->unknown = unknown;
     m->embedding = embedding; m->embedding_scale = embedding_scale; m->width = width;
-    m->kernel = kernel; m->kernel_scale = kernel_scale; m->kernel_bias = kernel_bias;
+    m->inverse = inverse; m->unit = unit; m->offset = offset;
     m->taps = taps; m->filters = filters; m->n_context = n_context; m->n_hidden = n_hidden;
     m->keep = keep < n_pieces ? keep : n_pieces;
-    int f = 2 * filters, c = up16(n_context), h = up16(n_hidden);
-    m->around = floats((size_t)f * 2 * c);
-    m->mean = floats((size_t)f * c);
-    m->context_bias = floats((size_t)c);
-    m->hidden_pooled = floats((size_t)f * h);
-    m->hidden_context = floats((size_t)c * h);
-    m->hidden_bias = floats((size_t)h);
-    m->out = floats((size_t)h * 32);
-    m->out_bias = floats(32);
+    int f = 2 * filters, wide = up(filters, WIDE);
     m->table = calloc((size_t)n_pieces, sizeof *m->table);
     m->n_slabs = (m->keep + SLAB - 1) / SLAB;
     m->slabs = calloc((size_t)m->n_slabs + 1, sizeof *m->slabs);
     m->kept_of = malloc(SPARE * sizeof *m->kept_of);
-    int columns = up16(filters);
-    m->kernel_panels = floats((size_t)taps * width * columns);
-    if (!m->kernel_panels || !m->around || !m->mean || !m->context_bias || !m->hidden_pooled || !m->hidden_context
-        || !m->hidden_bias || !m->out || !m->out_bias || !m->table || !m->slabs || !m->kept_of)
+    m->products_sum = calloc((size_t)taps * wide, sizeof *m->products_sum);
+    m->context_bias =
+        bias_of(context + (size_t)3 * f * n_context, context_scale[3 * f], n_context);
+    m->hidden_bias = bias_of(hidden + (size_t)(f + n_context) * n_hidden,
+                             hidden_scale[f + n_context], n_hidden);
+    m->last_bias = bias_of(out + (size_t)n_hidden * n_out, out_scale[n_hidden], n_out);
+    size_t step = (size_t)f * n_context;
+    if (!m->table || !m->slabs || !m->kept_of || !m->products_sum || !m->context_bias
+        || !m->hidden_bias || !m->last_bias
+        || !layer_new(&m->products, width, 1, taps * wide, NULL)
+        || !layer_of(&m->before, context, context_scale, f, 2, n_context)
+        || !layer_of(&m->after, context + step, context_scale + f, f, 2, n_context)
+        || !layer_of(&m->whole, context + 2 * step, context_scale + 2 * f, f, 2, n_context)
+        || !layer_of(&m->hidden_pooled, hidden, hidden_scale, f, 2, n_hidden)
+        || !layer_of(&m->hidden_context, hidden + (size_t)f * n_hidden, hidden_scale + f,
+                     n_context, 1, n_hidden)
+        || !layer_of(&m->last, out, out_scale, n_hidden, 1, n_out))
         return 0;
     for (int i = 0; i < SPARE; i++) m->kept_of[i] = -1;
-    for (int k = 0; k < taps * width; k++)
-        for (int j = 0; j < filters; j++)
-            m->kernel_panels[(((size_t)(k / width) * columns + j / 16 * 16) * width
-                              + (size_t)(k % width) * 16) + j % 16] =
-                (float)kernel[(size_t)k * filters + j];
-    pack(m->around, context, context_scale, f, n_context, 0, n_context, 0);
-    pack(m->around, context + (size_t)f * n_context, context_scale + f, f, n_context, 0, n_context,
-         c / 16);
-    pack(m->mean, context + (size_t)2 * f * n_context, context_scale + 2 * f, f, n_context, 0,
-         n_context, 0);
-    pack(m->hidden_pooled, hidden, hidden_scale, f, n_hidden, 0, n_hidden, 0);
-    /* Its rows are padded to c: pack row by row into panels of c rows. */
-    for (int k = 0; k < n_context; k++)
-        for (int j = 0; j < n_hidden; j++)
-            m->hidden_context[((size_t)(j / 16) * c + k) * 16 + j % 16] =
-                (float)hidden[(size_t)(f + k) * n_hidden + j] * hidden_scale[f + k];
-    for (int k = 0; k < n_hidden; k++)
-        for (int j = 0; j < n_out; j++)
-            m->out[((size_t)(j / 16) * h + k) * 16 + j % 16] =
-                (float)out[(size_t)k * n_out + j] * out_scale[k];
-    for (int j = 0; j < n_context; j++)
-        m->context_bias[j] = (float)context[(size_t)3 * f * n_context + j] * context_scale[3 * f];
-    for (int j = 0; j < n_hidden; j++)
-        m->hidden_bias[j] =
-            (float)hidden[(size_t)(f + n_context) * n_hidden + j] * hidden_scale[f + n_context];
-    for (int j = 0; j < n_out; j++)
-        m->out_bias[j] = (float)out[(size_t)n_hidden * n_out + j] * out_scale[n_hidden];
+    for (int k = 0; k < taps; k++)
+        for (int j = 0; j < filters; j++) {
+            int column = (j / WIDE * taps + k) * WIDE + j % WIDE;
+            for (int w = 0; w < width; w++) {
+                int8_t weight = kernel[((size_t)k * width + w) * filters + j];
+                layer_put(&m->products, w, column, weight);
+                m->products_sum[column] += weight;
+            }
+        }
     return read_pieces(m, pieces, (size_t)pieces_size);
 }
 
@@ -825,127 +854,289 @@ void hype_cut(const Model *m, const char *text, const int64_t *start, const int6
 
 /* ---- the convolution ---- */
 
-/* Multiply one piece's embedding with the kernel. Both are whole numbers, and their sums stay
- * below 2^24: the result is exact in any order. */
-CLONES static void products(float *restrict to, const int8_t *e, float scale, const int8_t *kernel,
-                            int taps, int width, int filters) {
-    for (int k = 0; k < taps; k++, to += filters) {
-        for (int f = 0; f < filters; f++) to[f] = 0;
-        for (int w = 0; w < width; w++) {
-            const int8_t *row = kernel + ((size_t)k * width + w) * filters;
-            float x = (float)e[w];
-            for (int f = 0; f < filters; f++) to[f] += x * (float)row[f];
+#define ROWS 6 /* rows that are multiplied together: their sums stay in registers */
+
+/* Sums of a block: `rows` rows of whole numbers, `z` apart, by PANEL columns of weights. */
+typedef void Dot(int32_t (*sums)[PANEL], const uint8_t *z, size_t apart, int rows,
+                 const int8_t *w, int groups);
+
+static void dot_plain(int32_t (*sums)[PANEL], const uint8_t *z, size_t apart, int rows,
+                      const int8_t *w, int groups) {
+    for (int r = 0; r < rows; r++, z += apart) {
+        memset(sums[r], 0, sizeof sums[r]);
+        for (int g = 0; g < groups; g++)
+            for (int j = 0; j < PANEL; j++)
+                for (int i = 0; i < 4; i++)
+                    sums[r][j] += z[4 * g + i] * w[((size_t)g * PANEL + j) * 4 + i];
+    }
+}
+
+#ifdef X86
+#define KERNEL static inline __attribute__((always_inline))
+#define AVX2 __attribute__((target("avx2")))
+#define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
+
+static int32_t four(const uint8_t *z) {
+    int32_t x;
+    memcpy(&x, z, 4);
+    return x;
+}
+
+AVX2 KERNEL void avx2_rows(int32_t (*sums)[PANEL], const uint8_t *z, size_t apart, const int rows,
+                           const int8_t *w, int groups) {
+    for (int from = 0; from < PANEL; from += 8) {
+        __m256i s[ROWS];
+        for (int r = 0; r < rows; r++) s[r] = _mm256_setzero_si256();
+        for (int g = 0; g < groups; g++) {
+            __m256i b = _mm256_loadu_si256((const void *)(w + ((size_t)g * PANEL + from) * 4));
+            __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8);
+            __m256i odd = _mm256_srai_epi16(b, 8);
+            for (int r = 0; r < rows; r++) {
+                __m256i a = _mm256_set1_epi32(four(z + r * apart + 4 * g));
+                __m256i a_even = _mm256_and_si256(a, _mm256_set1_epi16(255));
+                __m256i a_odd = _mm256_srli_epi16(a, 8);
+                s[r] = _mm256_add_epi32(s[r], _mm256_madd_epi16(a_even, even));
+                s[r] = _mm256_add_epi32(s[r], _mm256_madd_epi16(a_odd, odd));
+            }
         }
-        for (int f = 0; f < filters; f++) to[f] *= scale;
+        for (int r = 0; r < rows; r++) _mm256_storeu_si256((void *)(sums[r] + from), s[r]);
+    }
+}
+
+VNNI KERNEL void vnni_rows(int32_t (*sums)[PANEL], const uint8_t *z, size_t apart, const int rows,
+                           const int8_t *w, int groups) {
+    __m512i s[ROWS], t[ROWS];
+    for (int r = 0; r < rows; r++) s[r] = t[r] = _mm512_setzero_si512();
+    for (int g = 0; g < groups; g++, w += PANEL * 4) {
+        __m512i b = _mm512_loadu_si512(w), c = _mm512_loadu_si512(w + 64);
+        for (int r = 0; r < rows; r++) {
+            __m512i a = _mm512_set1_epi32(four(z + r * apart + 4 * g));
+            s[r] = _mm512_dpbusd_epi32(s[r], a, b);
+            t[r] = _mm512_dpbusd_epi32(t[r], a, c);
+        }
+    }
+    for (int r = 0; r < rows; r++) {
+        _mm512_storeu_si512(sums[r], s[r]);
+        _mm512_storeu_si512(sums[r] + 16, t[r]);
+    }
+}
+
+/* The number of rows is known where the loops are compiled: they are unrolled. */
+#define BY_ROWS(name)                                         \
+    switch (rows) {                                           \
+    case 1: name(sums, z, apart, 1, w, groups); break;        \
+    case 2: name(sums, z, apart, 2, w, groups); break;        \
+    case 3: name(sums, z, apart, 3, w, groups); break;        \
+    case 4: name(sums, z, apart, 4, w, groups); break;        \
+    case 5: name(sums, z, apart, 5, w, groups); break;        \
+    default: name(sums, z, apart, ROWS, w, groups);           \
+    }
+
+AVX2 static void dot_avx2(int32_t (*sums)[PANEL], const uint8_t *z, size_t apart, int rows,
+                          const int8_t *w, int groups) {
+    BY_ROWS(avx2_rows)
+}
+
+VNNI static void dot_vnni(int32_t (*sums)[PANEL], const uint8_t *z, size_t apart, int rows,
+                          const int8_t *w, int groups) {
+    BY_ROWS(vnni_rows)
+}
+#endif
+
+static int kernels_allowed = 2;
+
+/* Allow multiplying in no better way than this: 0 plain C, 1 AVX2, 2 AVX-512 VNNI. Gives the way that
+ * is taken. All give the same numbers; for tests and measurements. */
+int hype_kernel(int best) {
+    kernels_allowed = best;
+#ifdef X86
+    if (best >= 2 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512vl"))
+        return 2;
+    if (best >= 1 && __builtin_cpu_supports("avx2")) return 1;
+#endif
+    return 0;
+}
+
+static Dot *dot(void) {
+#ifdef X86
+    static Dot *const ways[] = {dot_plain, dot_avx2, dot_vnni};
+    return ways[hype_kernel(kernels_allowed)];
+#else
+    return dot_plain;
+#endif
+}
+
+/* Round a block of numbers, none below zero, to whole numbers up to 255; give what 1 then stands for. */
+CLONES static float round_block(uint8_t *restrict z, const float *restrict x,
+                                const float *restrict scale, int n) {
+    int32_t top = 0; /* such floats are in the order of their bits */
+    for (int k = 0; k < n; k++) {
+        float y = x[k] * scale[k];
+        int32_t bits;
+        memcpy(&bits, &y, 4);
+        top = bits > top ? bits : top;
+    }
+    float most;
+    memcpy(&most, &top, 4);
+    if (most < 1e-30f) most = 1e-30f;
+    float share = 255.0f / most;
+    for (int k = 0; k < n; k++) z[k] = (uint8_t)(int32_t)rintf(x[k] * scale[k] * share);
+    return most / 255.0f;
+}
+
+CLONES static void add_sums(float *restrict to, const int32_t *restrict sums, float step, int add) {
+    for (int j = 0; j < PANEL; j++) to[j] = (add ? to[j] : 0.0f) + (float)sums[j] * step;
+}
+
+/* out (n, columns of the layer) = [out +] x @ weights. `z` has room for ROWS rows of bytes. */
+static void multiply(const Layer *l, float *out, const float *x, int stride, int n, uint8_t *z,
+                     int add) {
+    Dot *sum_up = dot();
+    int columns = layer_columns(l), block = 4 * l->groups;
+    size_t apart = (size_t)l->blocks * block;
+    for (int i = 0; i < n; i += ROWS) {
+        int rows = n - i < ROWS ? n - i : ROWS;
+        float step[ROWS][2];
+        for (int r = 0; r < rows; r++)
+            for (int b = 0; b < l->blocks; b++)
+                step[r][b] = round_block(z + r * apart + (size_t)b * block,
+                                         x + (size_t)(i + r) * stride + b * l->size,
+                                         l->scale + b * l->size, l->size);
+        const int8_t *w = l->weights;
+        for (int p = 0; p < l->panels; p++)
+            for (int b = 0; b < l->blocks; b++, w += (size_t)l->groups * PANEL * 4) {
+                int32_t sums[ROWS][PANEL];
+                sum_up(sums, z + (size_t)b * block, apart, rows, w, l->groups);
+                for (int r = 0; r < rows; r++)
+                    add_sums(out + (size_t)(i + r) * columns + p * PANEL, sums[r], step[r][b],
+                             add || b);
+            }
+    }
+}
+
+/* Round sums to the table's steps; what they were made of had 128 added, `less` is what that made. */
+CLONES static void round_products(int16_t *restrict to, const int32_t *restrict sums,
+                                  const int32_t *restrict less, float scale,
+                                  const float *restrict inverse, const int16_t *restrict offset,
+                                  int n) {
+    for (int j = 0; j < n; j++) {
+        float x = (float)(sums[j] - 128 * less[j]) * (scale * inverse[j]);
+        to[j] = (int16_t)((int32_t)rintf(x) + (offset ? offset[j] : 0));
+    }
+}
+
+/* Multiply the embeddings of up to ROWS pieces with the kernel; the results go into the table. */
+static void make_products(Model *m, const int32_t *ids, int n) {
+    Layer *l = &m->products;
+    Dot *sum_up = dot();
+    size_t apart = 4 * (size_t)l->groups;
+    uint8_t z[ROWS * apart];
+    for (int r = 0; r < n; r++) {
+        const int8_t *e = m->embedding + (size_t)ids[r] * m->width;
+        for (int k = 0; k < m->width; k++) z[r * apart + k] = (uint8_t)(e[k] + 128);
+        for (size_t k = (size_t)m->width; k < apart; k++) z[r * apart + k] = 0;
+    }
+    for (int p = 0; p < l->panels; p++) {
+        int32_t sums[ROWS][PANEL];
+        sum_up(sums, z, apart, n, l->weights + (size_t)p * l->groups * PANEL * 4, l->groups);
+        int column = p * PANEL, tap = column / WIDE % m->taps;
+        int first = column / WIDE / m->taps * WIDE + column % WIDE; /* of its filters */
+        int size = m->filters - first < PANEL ? m->filters - first : PANEL;
+        for (int r = 0; size > 0 && r < n; r++)
+            round_products(m->table[ids[r]] + column, sums[r], m->products_sum + column,
+                           m->embedding_scale[ids[r]], m->inverse + first,
+                           tap == m->taps / 2 ? m->offset + first : NULL, size);
     }
 }
 
 /* Give a piece's products; made when first met, kept as long as there is room. They stay in their
- * place for as many calls as a sentence has pieces. */
-static const float *piece_products(Model *m, int32_t id) {
-    size_t size = (size_t)m->taps * m->filters;
-    float *to = m->table[id];
+ * place for as many calls as two sentences have pieces. */
+static const int16_t *piece_products(Model *m, int32_t id) {
+    size_t size = (size_t)m->taps * up(m->filters, WIDE);
+    int16_t *to = m->table[id];
     if (to) {
         uintptr_t from = (uintptr_t)m->spare, at = (uintptr_t)to;
         if (!from || at < from || at >= from + SPARE * size * sizeof *to) return to;
         int32_t slot = (int32_t)((at - from) / (size * sizeof *to));
-        if ((slot - m->next_spare + SPARE) % SPARE >= LONGEST) return to;
+        if ((slot - m->next_spare + SPARE) % SPARE >= 2 * LONGEST) return to;
         m->kept_of[slot] = -1; /* its turn comes too soon: it moves to the end of the queue */
     }
-    if (m->used < m->keep) {
+    if (!m->spare && !(m->spare = zeros(SPARE * size, sizeof *to))) return NULL;
+    int32_t slot = m->next_spare;
+    m->next_spare = (slot + 1) % SPARE;
+    if (m->kept_of[slot] >= 0) m->table[m->kept_of[slot]] = NULL;
+    m->kept_of[slot] = id;
+    m->table[id] = m->spare + (size_t)slot * size;
+    make_products(m, &id, 1);
+    return m->table[id];
+}
+
+/* Give pieces that are met for the first time their products, as long as there is room to keep
+ * them. */
+static int learn_pieces(Model *m, const int32_t *ids, int64_t n) {
+    size_t size = (size_t)m->taps * up(m->filters, WIDE);
+    int32_t waiting[ROWS];
+    int count = 0, ok = 1;
+    for (int64_t i = 0; i < n && m->used < m->keep; i++) {
+        if (m->table[ids[i]]) continue;
         int32_t slab = m->used / SLAB;
-        if (!m->slabs[slab] && !(m->slabs[slab] = floats(SLAB * size))) return NULL;
-        to = m->slabs[slab] + (size_t)(m->used++ % SLAB) * size;
-    } else {
-        if (!m->spare && !(m->spare = floats(SPARE * size))) return NULL;
-        int32_t slot = m->next_spare;
-        m->next_spare = (slot + 1) % SPARE;
-        if (m->kept_of[slot] >= 0) m->table[m->kept_of[slot]] = NULL;
-        m->kept_of[slot] = id;
-        to = m->spare + (size_t)slot * size;
-    }
-    products(to, m->embedding + (size_t)id * m->width, m->embedding_scale[id], m->kernel, m->taps,
-             m->width, m->filters);
-    return m->table[id] = to;
-}
-
-#define BLOCK 64 /* filters at a time: what is summed up stays in registers */
-
-/* Maximum and sum over a sentence of its pieces' filters, ReLU before both. `rows` has taps / 2
- * rows of zeros at either end. */
-CLONES static void pool(float *restrict top, float *restrict sums, const float *const *rows, int n,
-                        int taps, int filters, const float *restrict scale,
-                        const float *restrict bias) {
-    for (int from = 0; from < filters; from += BLOCK) {
-        int size = filters - from < BLOCK ? filters - from : BLOCK;
-        float most[BLOCK] = {0}, sum[BLOCK] = {0};
-        for (int t = 0; t < n; t++) {
-            float y[BLOCK];
-            if (taps == 5 && size == BLOCK) {
-                /* The rows lie all over a table that is larger than the caches. */
-                for (int k = 0; t + 2 < n && k < 5; k++)
-                    for (int j = 0; j < BLOCK; j += 16)
-                        __builtin_prefetch(rows[t + 2 + k] + k * filters + from + j);
-                const float *a = rows[t] + from, *b = rows[t + 1] + filters + from;
-                const float *c = rows[t + 2] + 2 * filters + from;
-                const float *d = rows[t + 3] + 3 * filters + from;
-                const float *e = rows[t + 4] + 4 * filters + from;
-                for (int f = 0; f < BLOCK; f++) y[f] = a[f] + b[f] + c[f] + d[f] + e[f];
-                for (int f = 0; f < BLOCK; f++) {
-                    float v = y[f] * scale[from + f] + bias[from + f];
-                    v = v > 0 ? v : 0;
-                    most[f] = v > most[f] ? v : most[f];
-                    sum[f] += v;
-                }
-                continue;
-            }
-            for (int f = 0; f < size; f++) y[f] = rows[t][from + f];
-            for (int k = 1; k < taps; k++)
-                for (int f = 0; f < size; f++) y[f] += rows[t + k][k * filters + from + f];
-            for (int f = 0; f < size; f++) {
-                float v = y[f] * scale[from + f] + bias[from + f];
-                v = v > 0 ? v : 0;
-                most[f] = v > most[f] ? v : most[f];
-                sum[f] += v;
-            }
+        if (!m->slabs[slab] && !(m->slabs[slab] = zeros(SLAB * size, sizeof **m->slabs))) {
+            ok = 0;
+            break;
         }
-        float share = 1.0f / (SUM_SCALE * sqrtf((float)n));
-        for (int f = 0; f < size; f++) {
-            top[from + f] = most[f];
-            sums[from + f] = sum[f] * share;
+        m->table[ids[i]] = m->slabs[slab] + (size_t)(m->used++ % SLAB) * size;
+        waiting[count++] = ids[i];
+        if (count == ROWS) {
+            make_products(m, waiting, count);
+            count = 0;
         }
     }
+    if (count) make_products(m, waiting, count);
+    return ok;
 }
 
-typedef float Vector __attribute__((vector_size(64), aligned(4)));
+typedef int16_t Shorts __attribute__((vector_size(64), aligned(2), may_alias));
+typedef int16_t Half __attribute__((vector_size(32)));
+typedef int32_t Ints __attribute__((vector_size(64)));
 
-/* out (n, 16 * panels, stride) = [out +] x (n, depth) @ w, w in panels of 16 columns. Six rows at a
- * time; every number is summed over the depth in order, whatever its neighbours. */
-CLONES static void multiply(float *restrict out, int stride, const float *restrict x, int x_stride,
-                            int n, int depth, const float *restrict w, int panels, int add) {
-    for (int i = 0; i < n; i += 6) {
-        int rows = n - i < 6 ? n - i : 6;
-        const float *a[6];
-        for (int r = 0; r < 6; r++) a[r] = x + (size_t)(i + (r < rows ? r : 0)) * x_stride;
-        const float *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3], *a4 = a[4], *a5 = a[5];
-        for (int p = 0; p < panels; p++) {
-            const Vector *v = (const Vector *)(w + (size_t)p * depth * 16);
-            Vector s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0};
-            for (int k = 0; k < depth; k++) {
-                Vector b = v[k];
-                s0 += a0[k] * b;
-                s1 += a1[k] * b;
-                s2 += a2[k] * b;
-                s3 += a3[k] * b;
-                s4 += a4[k] * b;
-                s5 += a5[k] * b;
-            }
-            Vector *sums[6] = {&s0, &s1, &s2, &s3, &s4, &s5};
-            for (int r = 0; r < rows; r++) {
-                Vector *to = (Vector *)(out + (size_t)(i + r) * stride + p * 16);
-                *to = add ? *to + *sums[r] : *sums[r];
-            }
-        }
+/* Maximum and sum of 32 filters over a sentence, nothing below zero counting. */
+static inline __attribute__((always_inline)) void pool_some(
+    int16_t *most, int32_t *sum, const int16_t *const *rows, int n, const int16_t *const *next,
+    int n_next, const int taps, size_t from) {
+    Shorts top = {0};
+    Ints low = {0}, high = {0};
+    for (int t = 0; t < n; t++) {
+        for (int k = 0; t < n_next && k < taps; k++)
+            __builtin_prefetch(next[t] + from + k * WIDE, 0, 2);
+        Shorts y = *(const Shorts *)(rows[t] + from);
+        for (int k = 1; k < taps; k++) y += *(const Shorts *)(rows[t + k] + from + k * WIDE);
+        y &= y > 0;
+        Shorts more = y > top;
+        top = (y & more) | (top & ~more);
+        union { Shorts all; Half half[2]; } both = {y};
+        low += __builtin_convertvector(both.half[0], Ints);
+        high += __builtin_convertvector(both.half[1], Ints);
+    }
+    memcpy(most, &top, sizeof top);
+    memcpy(sum, &low, sizeof low);
+    memcpy(sum + 16, &high, sizeof high);
+}
+
+/* Maximum and scaled sum of all filters; `rows` has taps / 2 rows of zeros at either end. */
+CLONES static void pool(float *restrict top, float *restrict sums, const int16_t *const *rows,
+                        int n, const int16_t *const *next, int n_next, int taps, int filters,
+                        const float *restrict unit) {
+    float share = 1.0f / (SUM_SCALE * sqrtf((float)n));
+    for (int first = 0; first < filters; first += 32) {
+        int16_t most[32];
+        int32_t sum[32];
+        int size = filters - first < 32 ? filters - first : 32;
+        size_t from = (size_t)(first / WIDE) * WIDE * taps + first % WIDE;
+        if (taps == 5) pool_some(most, sum, rows, n, next, n_next, 5, from);
+        else pool_some(most, sum, rows, n, next, n_next, taps, from);
+        for (int f = 0; f < size; f++) top[first + f] = (float)most[f] * unit[first + f];
+        for (int f = 0; f < size; f++) sums[first + f] = (float)sum[f] * unit[first + f] * share;
     }
 }
 
@@ -956,72 +1147,29 @@ static void relu(float *x, const float *bias, int n) {
     }
 }
 
-#define TOGETHER 6 /* new pieces whose products are computed together: the rows of multiply() */
-
-static void flush_pieces(Model *m, const int32_t *ids, int n, float *scratch) {
-    int columns = up16(m->filters), width = m->width;
-    float *x = scratch, *y = scratch + TOGETHER * width;
-    for (int r = 0; r < n; r++)
-        for (int w = 0; w < width; w++)
-            x[r * width + w] = (float)m->embedding[(size_t)ids[r] * width + w];
-    for (int k = 0; k < m->taps; k++) {
-        multiply(y, columns, x, width, n, width,
-                 m->kernel_panels + (size_t)k * width * columns, columns / 16, 0);
-        for (int r = 0; r < n; r++) {
-            float *to = m->table[ids[r]] + (size_t)k * m->filters;
-            float scale = m->embedding_scale[ids[r]];
-            for (int j = 0; j < m->filters; j++) to[j] = y[r * columns + j] * scale;
-        }
-    }
-}
-
-/* Give pieces that are met for the first time their products, as long as there is room to keep
- * them. The same numbers as products(). */
-static int learn_pieces(Model *m, const int32_t *ids, int64_t n) {
-    size_t size = (size_t)m->taps * m->filters;
-    float *scratch = NULL;
-    int32_t waiting[TOGETHER];
-    int count = 0;
-    for (int64_t i = 0; i < n && m->used < m->keep; i++) {
-        if (m->table[ids[i]]) continue;
-        int32_t slab = m->used / SLAB;
-        if (!scratch && !(scratch = floats((size_t)TOGETHER * (m->width + up16(m->filters)))))
-            return 0;
-        if (!m->slabs[slab] && !(m->slabs[slab] = floats(SLAB * size))) {
-            if (count) flush_pieces(m, waiting, count, scratch);
-            free(scratch);
-            return 0;
-        }
-        m->table[ids[i]] = m->slabs[slab] + (size_t)(m->used++ % SLAB) * size;
-        waiting[count++] = ids[i];
-        if (count == TOGETHER) {
-            flush_pieces(m, waiting, count, scratch);
-            count = 0;
-        }
-    }
-    if (count) flush_pieces(m, waiting, count, scratch);
-    free(scratch);
-    return 1;
-}
-
 #define AT_ONCE 96 /* sentences whose hidden layer is computed together: they stay in the cache */
 
 static int score_conv(Model *m, const char *text, const int64_t *start, const int64_t *end,
                       const int32_t *doc_first, int32_t docs, float *out, int labels) {
     int32_t n = doc_first[docs];
     int filters = m->filters, f = 2 * filters, half = m->taps / 2;
-    int c = up16(m->n_context), h = up16(m->n_hidden);
-    size_t kernel = (size_t)m->taps * filters;
+    int c = layer_columns(&m->before), h = layer_columns(&m->hidden_pooled);
+    int o = layer_columns(&m->last);
+    size_t row = (size_t)m->taps * up(filters, WIDE);
+    size_t bytes = ROWS * (size_t)(up(f, 4) + up(c, 4) + up(h, 4) + 16);
     if (!grow((void **)&m->pooled, &m->pooled_room, (size_t)(n + docs) * f, sizeof(float))
-        || !grow((void **)&m->products, &m->products_room, (size_t)n * 2 * c, sizeof(float))
+        || !grow((void **)&m->around, &m->around_room, (size_t)n * 2 * c, sizeof(float))
         || !grow((void **)&m->context, &m->context_room, (size_t)(AT_ONCE + docs) * c,
                  sizeof(float))
-        || !grow((void **)&m->hidden, &m->hidden_room, (size_t)AT_ONCE * (h + 32) + kernel,
-                 sizeof(float)))
+        || !grow((void **)&m->hidden, &m->hidden_room,
+                 (size_t)AT_ONCE * (h + o) + row / 2 + 1 + bytes / 4 + 1, sizeof(float)))
         return 0;
     float *pooled = m->pooled, *means = pooled + (size_t)n * f;
-    float *zeros = m->hidden + (size_t)AT_ONCE * (h + 32);
-    memset(zeros, 0, kernel * sizeof(float));
+    float *before = m->around, *after = before + (size_t)n * c;
+    int16_t *none = (int16_t *)(m->hidden + (size_t)AT_ONCE * (h + o));
+    uint8_t *z = (uint8_t *)(m->hidden + (size_t)AT_ONCE * (h + o) + row / 2 + 1);
+    memset(none, 0, row * sizeof *none);
+    memset(z, 0, bytes); /* where a block is filled up to four, its weights are nothing */
     /* The pieces of all sentences first: the new ones among them are computed together. */
     if (!grow((void **)&m->ids, &m->ids_room, (size_t)n * (LONGEST + 1) + LONGEST_WORD,
               sizeof *m->ids))
@@ -1033,15 +1181,19 @@ static int score_conv(Model *m, const char *text, const int64_t *start, const in
         count += sizes[i];
     }
     if (!learn_pieces(m, m->ids, count)) return 0;
+    /* The rows lie all over a table that is larger than the caches: those of a sentence are fetched
+     * while the one before it is summed up. */
+    const int16_t *rows[2][LONGEST + TAPS_MAX];
     const int32_t *ids = m->ids;
-    for (int32_t i = 0; i < n; ids += sizes[i], i++) {
-        const float *rows[LONGEST + TAPS_MAX];
-        int size = sizes[i];
-        for (int k = 0; k < half; k++) rows[k] = rows[half + size + k] = zeros;
-        for (int k = 0; k < size; k++)
-            if (!(rows[half + k] = piece_products(m, ids[k]))) return 0;
-        pool(pooled + (size_t)i * f, pooled + (size_t)i * f + filters, rows, size, m->taps,
-             filters, m->kernel_scale, m->kernel_bias);
+    for (int32_t i = -1; i < n; i++) {
+        const int16_t **here = rows[i & 1], **next = rows[(i + 1) & 1];
+        int size = i >= 0 ? sizes[i] : 0, more = i + 1 < n ? sizes[i + 1] : 0;
+        for (int k = 0; k < half; k++) next[k] = next[half + more + k] = none;
+        for (int k = 0; k < more; k++)
+            if (!(next[half + k] = piece_products(m, *ids++))) return 0;
+        if (size)
+            pool(pooled + (size_t)i * f, pooled + (size_t)i * f + filters, here, size, next + half,
+                 more, m->taps, filters, m->unit);
     }
     float *contexts = m->context, *shared = contexts + (size_t)AT_ONCE * c;
     for (int32_t d = 0; d < docs; d++) {
@@ -1052,36 +1204,36 @@ static int score_conv(Model *m, const char *text, const int64_t *start, const in
             for (int k = 0; k < f; k++) mean[k] += pooled[(size_t)i * f + k];
         for (int k = 0; k < f; k++) mean[k] /= (float)(size ? size : 1);
     }
-    multiply(shared, c, means, f, docs, f, m->mean, c / 16, 0);
-    multiply(m->products, 2 * c, pooled, f, n, f, m->around, 2 * c / 16, 0);
+    multiply(&m->whole, shared, means, f, docs, z, 0);
+    multiply(&m->before, before, pooled, f, n, z, 0);
+    multiply(&m->after, after, pooled, f, n, z, 0);
     for (int32_t from = 0, d = 0; from < n; from += AT_ONCE) {
         int32_t size = n - from < AT_ONCE ? n - from : AT_ONCE;
         for (int32_t i = from; i < from + size; i++) {
             while (i >= doc_first[d + 1]) d++;
             float *to = contexts + (size_t)(i - from) * c;
-            const float *before = i > doc_first[d] ? m->products + (size_t)(i - 1) * 2 * c : NULL;
-            const float *after =
-                i + 1 < doc_first[d + 1] ? m->products + (size_t)(i + 1) * 2 * c + c : NULL;
             memcpy(to, shared + (size_t)d * c, (size_t)c * sizeof(float));
-            if (before) for (int k = 0; k < c; k++) to[k] += before[k];
-            if (after) for (int k = 0; k < c; k++) to[k] += after[k];
+            if (i > doc_first[d])
+                for (int k = 0; k < c; k++) to[k] += before[(size_t)(i - 1) * c + k];
+            if (i + 1 < doc_first[d + 1])
+                for (int k = 0; k < c; k++) to[k] += after[(size_t)(i + 1) * c + k];
             relu(to, m->context_bias, c);
         }
         float *hidden = m->hidden, *last = hidden + (size_t)AT_ONCE * h;
-        multiply(hidden, h, pooled + (size_t)from * f, f, size, f, m->hidden_pooled, h / 16, 0);
-        multiply(hidden, h, contexts, c, size, c, m->hidden_context, h / 16, 1);
+        multiply(&m->hidden_pooled, hidden, pooled + (size_t)from * f, f, size, z, 0);
+        multiply(&m->hidden_context, hidden, contexts, c, size, z, 1);
         for (int32_t i = 0; i < size; i++) relu(hidden + (size_t)i * h, m->hidden_bias, h);
-        multiply(last, 32, hidden, h, size, h, m->out, 2, 0);
+        multiply(&m->last, last, hidden, h, size, z, 0);
         for (int32_t i = 0; i < size; i++)
             for (int k = 0; k < labels; k++)
-                out[(size_t)(from + i) * labels + k] = last[(size_t)i * 32 + k] + m->out_bias[k];
+                out[(size_t)(from + i) * labels + k] = last[(size_t)i * o + k] + m->last_bias[k];
     }
     /* A giant document's scratch is given back. */
     if (m->pooled_room > (size_t)4096 * f) {
         free(m->pooled);
-        free(m->products);
-        m->pooled = m->products = NULL;
-        m->pooled_room = m->products_room = 0;
+        free(m->around);
+        m->pooled = m->around = NULL;
+        m->pooled_room = m->around_room = 0;
     }
     return 1;
 }

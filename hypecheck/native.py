@@ -13,12 +13,24 @@ import ctypes
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from ctypes import POINTER, c_char_p, c_double, c_float, c_int8, c_int32, c_int64, c_uint8, c_void_p
+from ctypes import (
+    POINTER,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int8,
+    c_int16,
+    c_int32,
+    c_int64,
+    c_uint8,
+    c_void_p,
+)
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypecheck import features
+from hypecheck.conv import Steps
 from hypecheck.types import LABELS
 from hypecheck.wordpiece import LONGEST, Pieces
 
@@ -30,7 +42,7 @@ if TYPE_CHECKING:
 
 LIBRARY = Path(__file__).with_name("_core.so")
 ROW, HALVES = 24, 32  # numbers of a row of weights in the library: summed up, in memory
-# So many word pieces keep what the convolution makes of them, 7.5 kB each with the shipped model.
+# So many word pieces keep what the convolution makes of them, 3.8 kB each with the shipped model.
 KEEP = 10_000
 _PLACES = ("first", "last", "inside")
 _STOPS = (".", "!", "?", ":", "none")
@@ -48,14 +60,17 @@ def library() -> ctypes.CDLL | None:
     text, i32, i64 = c_char_p, c_int32, c_int64
     floats, doubles, bytes_ = POINTER(c_float), POINTER(c_double), POINTER(c_int8)
     ints, longs, marks = POINTER(c_int32), POINTER(c_int64), POINTER(c_uint8)
+    shorts = POINTER(c_int16)
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "hype_new": (c_void_p, [text, i64, c_void_p, i32, floats, doubles, ints, text, text]),
         "hype_conv": (
             i32,
-            [c_void_p, text, i64, i32, i32, bytes_, floats, i32, bytes_, floats, floats, i32, i32]
+            [c_void_p, text, i64, i32, i32, bytes_, floats, i32, bytes_, floats, floats, shorts]
+            + [i32, i32]
             + [bytes_, floats, i32] * 3
             + [i32],
         ),
+        "hype_kernel": (i32, [i32]),
         "hype_free": (None, [c_void_p]),
         "hype_score": (
             i32,
@@ -169,6 +184,7 @@ class Scorer:
 
         kernel = np.ascontiguousarray(data["kernel"], np.int8)
         taps, _, filters = kernel.shape
+        steps = Steps(data)
         ok = self._lib.hype_conv(
             self._handle,
             raw,
@@ -177,8 +193,9 @@ class Scorer:
             unknown,
             *arrays("embedding"),
             self._pointer(kernel, c_int8),
-            self._pointer(np.asarray(data["kernel_scale"], np.float32).ravel(), c_float),
-            self._pointer(np.asarray(data["bias"], np.float32), c_float),
+            self._pointer(steps.inverse, c_float),
+            self._pointer(steps.unit, c_float),
+            self._pointer(steps.offset, c_int16),
             taps,
             filters,
             *arrays("context"),

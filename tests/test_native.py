@@ -6,15 +6,18 @@ import dataclasses
 import random
 import resource
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hypecheck import Checker, Report, corpus, match, model, native, screen
+from hypecheck import Checker, Report, artefact, corpus, match, model, native, screen
+from hypecheck.conv import Steps
 from hypecheck.match import Matcher
 from hypecheck.model import Model, Request
 from hypecheck.ruleset import load
@@ -135,7 +138,52 @@ def test_margins_are_those_of_the_twin(request: pytest.FixtureRequest) -> None:
     slow = model.load("fast")._margins(requests, edges)
     assert [m.shape for m in fast] == [m.shape for m in slow]
     np.testing.assert_allclose(fast[0], slow[0], atol=1e-5)
-    np.testing.assert_allclose(fast[1], slow[1], atol=1e-4)
+    np.testing.assert_array_equal(fast[1], slow[1])  # whole numbers all along
+
+
+@compiled
+@pytest.mark.parametrize("kernel", [0, 1])
+def test_margins_do_not_depend_on_the_processor(fast_model: Model, kernel: int) -> None:
+    requests = _requests(Checker(model=None))[:20]
+    edges = [0]
+    for r in requests:
+        edges.append(edges[-1] + len(r.sentences))
+    lib = native.library()
+    assert lib is not None
+    core = fast_model._core
+    best = fast_model._margins(requests, edges)
+    try:
+        if lib.hype_kernel(kernel) != kernel:
+            pytest.skip("this processor cannot")
+        fast_model._core = fast_model._compiled(_data())  # without products that were made before
+        other = fast_model._margins(requests, edges)
+    finally:
+        fast_model._core = core
+        lib.hype_kernel(2)
+    np.testing.assert_array_equal(best[1], other[1])
+
+
+def _data() -> Mapping[str, Any]:
+    folder = artefact.find(artefact.DEFAULT_MODEL)
+    data: Mapping[str, Any] = joblib.load(folder / "model.joblib")
+    return data
+
+
+@given(seed=st.integers(0, 2**32 - 1), blow=st.floats(1e-3, 1e3))
+def test_no_product_is_larger_than_its_steps_allow(seed: int, blow: float) -> None:
+    rng = np.random.default_rng(seed)
+    data = {
+        "embedding": rng.integers(-127, 128, (20, 8)).astype(np.int8),
+        "embedding_scale": rng.random((20, 1)).astype(np.float32) * blow,
+        "kernel": rng.integers(-127, 128, (5, 8, 6)).astype(np.int8),
+        "kernel_scale": rng.random((1, 1, 6)).astype(np.float32) + 1e-6,
+        "bias": rng.normal(size=6).astype(np.float32) * blow,
+    }
+    data["embedding"][0] = data["kernel"][2, :, 1]  # as large as it gets
+    steps = Steps(data)
+    embedding = data["embedding"] * data["embedding_scale"]
+    most = sum(np.abs(np.rint(embedding @ k * steps.inverse)).max(axis=0) for k in data["kernel"])
+    assert (most + np.abs(steps.offset) <= np.iinfo(np.int16).max).all()
 
 
 @pytest.fixture(scope="module")
