@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -73,7 +73,8 @@ class _Read:
     candidates: tuple[Candidate, ...]
     verdicts: tuple[guards.Verdict | None, ...]
     hidden: tuple[Candidate, ...]  # what rules that are switched off would have found
-    may: frozenset[int] | None  # the checklist's patterns that may match; None: any
+    # The checklist's patterns that may match, and in which sentences; None: any, anywhere.
+    may: Mapping[int, Sequence[int]] | None
 
 
 class Checker:

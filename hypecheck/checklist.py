@@ -133,14 +133,14 @@ class Checklist:
     def check_many(
         self,
         texts: Sequence[tuple[Normalised, str, Sequence[Sentence]]],
-        may: Sequence[frozenset[int] | None] | None = None,
+        may: Sequence[Mapping[int, Sequence[int]] | None] | None = None,
     ) -> list[tuple[ChecklistItem, ...]]:
         """Do :meth:`check` for several texts, item by item: that is faster.
 
         Args:
             texts: of each its normalised form, itself, and its sentences.
-            may: of each the numbers of the :attr:`patterns` that may match in it, where that is
-                known.
+            may: of each the numbers of the :attr:`patterns` that may match in it, and in which
+                sentences (-1: anywhere), where that is known.
         """
         raw = [n.text.encode("ascii") for n, _, _ in texts]
         readings = {
@@ -156,10 +156,14 @@ class Checklist:
             for d, reading in readings.items():
                 items = out[d]
                 reading.denied.clear()
-                evidence_of: Sequence[Regexp] = (entry.evidence,)
-                if may is not None and (known := may[d]) is not None:
-                    evidence_of = [self._one(i) for i in numbers if i in known]
-                if hits := self._find(entry, evidence_of, reading):
+                known = None if may is None else may[d]
+                if known is None:
+                    hits = self._find(entry, (entry.evidence,), reading)
+                else:
+                    hits = self._find_there(
+                        entry, {i: known[i] for i in numbers if i in known}, reading
+                    )
+                if hits:
                     normalised, original, _ = texts[d]
                     spans = [normalised.span(*hit) for hit in hits]
                     evidence = tuple(Cue(a, b, original[a:b]) for a, b in spans)
@@ -195,6 +199,40 @@ class Checklist:
             if any(aside.starts(texts[d], a) is None for a, _ in offer.spans(texts[d]))
         ]
 
+    def _find_there(
+        self, entry: Entry, where: Mapping[int, Sequence[int]], reading: _Reading
+    ) -> list[tuple[int, int]]:
+        """Do what :meth:`_find` does where it is known what may match in which sentence."""
+        if not where:
+            return []
+        if any(k < 0 for ks in where.values() for k in ks):
+            return self._find(entry, [self._one(i) for i in where], reading)
+        by_sentence: dict[int, list[Regexp]] = {}
+        for i, ks in where.items():
+            for k in ks:
+                by_sentence.setdefault(k, []).append(self._one(i))
+        found: list[tuple[int, int]] = []
+        for k in sorted(by_sentence):
+            s = reading.sentences[k]
+            pos = s.start
+            while len(found) < MAX_EVIDENCE:
+                hit = _leftmost(by_sentence[k], reading.text, pos, s.end)
+                if hit is None:
+                    break
+                start, end = _trim(reading.text, *hit)
+                if self._counts(entry, reading, k, start, end):
+                    end = self._on(entry, reading.text, end, s.end)
+                    found.append((start, end))
+                pos = max(hit[1], end, pos + 1)
+        return found
+
+    @staticmethod
+    def _on(entry: Entry, text: bytes, end: int, limit: int) -> int:
+        """Carry a hit on along an enumeration."""
+        while entry.more is not None and (more := entry.more.starts(text, end, limit)):
+            end = more[1]
+        return end
+
     def _find(
         self, entry: Entry, evidence: Sequence[Regexp], reading: _Reading
     ) -> list[tuple[int, int]]:
@@ -223,8 +261,7 @@ class Checklist:
                     continue
                 start, end = _trim(text, *hit)
             if self._counts(entry, reading, k, start, end):
-                while entry.more is not None and (more := entry.more.starts(text, end, limit)):
-                    end = more[1]
+                end = self._on(entry, text, end, limit)
                 found.append((start, end))
             pos = max(hit[1], end, pos + 1)
         return found

@@ -1320,58 +1320,133 @@ int32_t hype_attribute(Model *m, const char *s, int64_t n, int32_t label, double
 
 /* ---- the filter of literals ---- */
 
-/* Literals are found by their first bytes, as many as DEPTH; a bit for each in a small table tells
- * at most places at once that none begins there, another that none goes on. */
-#define DEPTH 8
-#define PLACES (1 << 20) /* of clauses that are remembered of one document */
+#define HITS (1 << 20) /* of literals that are remembered of one document */
+
+/* The first letters of all literals, as many as DEPTH, are found by one automaton (Aho and Corasick
+ * 1975); the rest of a literal is compared. */
+#define DEPTH 5
+#define STATES 65536
 
 typedef struct {
-    uint64_t key;
-    int32_t first, end; /* of the literals that begin so */
-} Bucket;
+    int32_t first, end; /* of the literals that begin so; shorter than DEPTH: that are so */
+    uint16_t link;      /* the next state in which literals end, or 0 */
+    uint16_t depth;
+} State;
 
 typedef struct {
-    const char *text;      /* literals, one behind the other, sorted */
-    const int32_t *at;     /* (n_literals + 1,) */
-    const uint8_t *edges;  /* bit 0: begins at the edge of a word, bit 1: ends at one */
+    int64_t start;
+    int32_t literal;
+} Hit;
+
+typedef struct {
+    const char *text;     /* literals, one behind the other, sorted by their letters */
+    const int32_t *at;    /* (n_literals + 1,) */
+    const uint8_t *edges; /* bit 0: begins at the edge of a word, bit 1: ends at one */
     const int32_t *clause_first, *clauses; /* by literal, the clauses that it fulfils */
     const int32_t *way_first, *ways;   /* by clause, the ways to match that it makes likely */
     const int32_t *need_first, *needs; /* by way, its clauses; ~: the first of a place */
     const int32_t *pattern;            /* by way, its pattern */
     const uint8_t *whole;              /* by pattern: judged over the whole document */
     int32_t n_literals, n_clauses, n_ways, n_patterns;
-    uint64_t ends[DEPTH][1024], goes_on[DEPTH][1024];
-    Bucket *buckets[DEPTH];
-    size_t sizes[DEPTH];
-    uint32_t *in_sentence, *in_document; /* by clause, when it was last fulfilled */
-    struct Place { int64_t start, end; int32_t next; } *places; /* where clauses are fulfilled */
-    size_t places_room;
-    int32_t n_places; /* PLACES: too many; from then on order is not looked at */
-    /* By clause, the first of its places in the document and in the sentence, and the last. */
-    int32_t *document_place, *sentence_place, *last_place;
-    uint32_t *told;                      /* by pattern */
-    uint32_t now;
-    int32_t *waiting, *waiting_document; /* ways that may be complete */
+    uint8_t letter[256]; /* column of the automaton; 0: in no literal */
+    int32_t letters, depth, n_states;
+    uint16_t *next; /* (n_states, letters) */
+    uint16_t *hit;  /* by state, the first of those in which literals end, or 0 */
+    State *states;
     int32_t *parent; /* by literal, the longest other one that it begins with, or -1 */
+    uint8_t *triggers; /* by literal, whether it makes a way likely */
+    uint32_t *seen;    /* by clause, the last sentence or document in which it is fulfilled */
+    uint32_t *waits;   /* by way, the last one in which it is to be looked at */
+    uint32_t *told;    /* by pattern, the last one in which it is reported */
+    uint32_t now;
+    Hit *hits; /* of the document */
+    size_t hits_room;
+    int32_t n_hits; /* HITS: too many; from then on order is not looked at */
+    int32_t *waiting, *waiting_document; /* ways that may be complete */
 } Filter;
-
-static uint32_t filter_hash(uint64_t key) {
-    return (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 48);
-}
-
-static uint64_t filter_key(const char *s, int n) {
-    uint64_t key = 0;
-    for (int i = 0; i < n; i++) key = key << 8 | (unsigned char)s[i];
-    return key;
-}
 
 void hype_filter_free(Filter *f) {
     if (!f) return;
-    for (int k = 0; k < DEPTH; k++) free(f->buckets[k]);
-    free(f->in_sentence); free(f->in_document); free(f->told);
-    free(f->places); free(f->document_place); free(f->sentence_place); free(f->last_place);
-    free(f->waiting); free(f->waiting_document); free(f->parent);
+    free(f->next); free(f->hit); free(f->states); free(f->parent);
+    free(f->triggers); free(f->seen); free(f->waits); free(f->told); free(f->hits);
+    free(f->waiting); free(f->waiting_document);
     free(f);
+}
+
+static int32_t literal_size(const Filter *f, int32_t x) { return f->at[x + 1] - f->at[x]; }
+
+/* Enter the first letters of all literals; 0 where there are more than STATES of them. */
+static int filter_enter(Filter *f) {
+    memset(f->next, 0, (size_t)STATES * f->letters * sizeof *f->next);
+    f->n_states = 1;
+    memset(f->states, 0, sizeof *f->states);
+    for (int32_t x = 0; x < f->n_literals; x++) {
+        int32_t size = literal_size(f, x), state = 0;
+        for (int32_t k = 0; k < size && k < f->depth; k++) {
+            uint16_t *next = f->next + (size_t)state * f->letters
+                             + f->letter[(uint8_t)f->text[f->at[x] + k]];
+            if (!*next) {
+                if (f->n_states == STATES) return 0;
+                State made = {x, x, 0, (uint16_t)(k + 1)};
+                f->states[f->n_states] = made;
+                *next = (uint16_t)f->n_states++;
+            }
+            state = *next;
+        }
+        State *s = &f->states[state];
+        if (s->first == s->end) s->first = x;
+        s->end = x + 1; /* in their order such literals lie together */
+    }
+    return 1;
+}
+
+static int filter_automaton(Filter *f) {
+    f->letters = 1;
+    for (int32_t i = 0; i < f->at[f->n_literals]; i++) {
+        uint8_t c = (uint8_t)f->text[i];
+        if (!f->letter[c]) f->letter[c] = (uint8_t)f->letters++;
+    }
+    f->next = malloc((size_t)STATES * f->letters * sizeof *f->next);
+    f->states = malloc(STATES * sizeof *f->states);
+    uint16_t *fail = calloc(STATES, sizeof *fail), *queue = calloc(STATES, sizeof *queue);
+    int ok = f->next && f->states && fail && queue;
+    for (f->depth = DEPTH; ok && !filter_enter(f);) ok = --f->depth > 0;
+    int32_t n = 0;
+    for (int c = 0; ok && c < f->letters; c++)
+        if (f->next[c]) queue[n++] = f->next[c];
+    for (int32_t i = 0; ok && i < n; i++) {
+        uint16_t state = queue[i], back = fail[state];
+        const State *behind = &f->states[back];
+        f->states[state].link = behind->first < behind->end ? back : behind->link;
+        for (int c = 0; c < f->letters; c++) {
+            uint16_t *next = f->next + (size_t)state * f->letters + c;
+            uint16_t other = f->next[(size_t)back * f->letters + c];
+            if (*next) {
+                fail[*next] = other;
+                queue[n++] = *next;
+            } else {
+                *next = other;
+            }
+        }
+    }
+    free(fail);
+    free(queue);
+    f->hit = ok ? malloc((size_t)f->n_states * sizeof *f->hit) : NULL;
+    if (!f->hit) return 0;
+    void *less = realloc(f->next, (size_t)f->n_states * f->letters * sizeof *f->next);
+    if (less) f->next = less;
+    if ((less = realloc(f->states, (size_t)f->n_states * sizeof *f->states))) f->states = less;
+    for (int32_t i = 0; i < f->n_states; i++) {
+        const State *state = &f->states[i];
+        f->hit[i] = state->first < state->end ? (uint16_t)i : state->link;
+    }
+    return 1;
+}
+
+static int begins_with(const Filter *f, int32_t x, int32_t y) {
+    int32_t size = literal_size(f, y);
+    return size <= literal_size(f, x)
+           && !memcmp(f->text + f->at[x], f->text + f->at[y], (size_t)size);
 }
 
 Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edges,
@@ -1388,71 +1463,42 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
     f->need_first = need_first; f->needs = needs; f->pattern = pattern; f->whole = whole;
     f->n_literals = n_literals; f->n_clauses = n_clauses;
     f->n_ways = n_ways; f->n_patterns = n_patterns;
-    f->in_sentence = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
-    f->in_document = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
+    f->triggers = calloc((size_t)n_literals + 1, 1);
+    f->seen = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
+    f->waits = calloc((size_t)n_ways + 1, sizeof(uint32_t));
     f->told = calloc((size_t)n_patterns + 1, sizeof(uint32_t));
-    f->document_place = malloc(((size_t)n_clauses + 1) * sizeof(int32_t));
-    f->sentence_place = malloc(((size_t)n_clauses + 1) * sizeof(int32_t));
-    f->last_place = malloc(((size_t)n_clauses + 1) * sizeof(int32_t));
     f->waiting = malloc(((size_t)n_ways + 1) * sizeof(int32_t));
     f->waiting_document = malloc(((size_t)n_ways + 1) * sizeof(int32_t));
     f->parent = malloc(((size_t)n_literals + 1) * sizeof(int32_t));
-    int ok = f->in_sentence && f->in_document && f->told && f->waiting && f->waiting_document
-             && f->parent && f->document_place && f->sentence_place && f->last_place;
-    int32_t counts[DEPTH] = {0};
-    for (int32_t i = 0; i < n_literals; i++) {
-        int size = at[i + 1] - at[i];
-        counts[(size < DEPTH ? size : DEPTH) - 1]++;
-    }
-    for (int k = 0; ok && k < DEPTH; k++) {
-        f->sizes[k] = power_of_two((size_t)counts[k] * 2);
-        ok = (f->buckets[k] = calloc(f->sizes[k], sizeof(Bucket))) != NULL;
-    }
-    if (!ok) {
+    if (!f->triggers || !f->seen || !f->waits || !f->told || !f->waiting || !f->waiting_document || !f->parent
+        || !filter_automaton(f)) {
         hype_filter_free(f);
         return NULL;
     }
-    for (int32_t i = 0; i < n_literals; i++) {
-        int size = at[i + 1] - at[i];
-        int k = (size < DEPTH ? size : DEPTH) - 1;
-        for (int j = 0; j < k; j++) {
-            uint32_t on = filter_hash(filter_key(text + at[i], j + 1));
-            f->goes_on[j][on >> 6] |= 1ull << (on & 63);
+    for (int32_t i = 0; i < f->n_states; i++)
+        for (int32_t x = f->states[i].first; x < f->states[i].end; x++) {
+            int32_t up = x > f->states[i].first ? x - 1 : -1;
+            while (up >= 0 && !begins_with(f, x, up)) up = f->parent[up];
+            f->parent[x] = up;
         }
-        uint64_t key = filter_key(text + at[i], k + 1);
-        uint32_t h = filter_hash(key);
-        f->ends[k][h >> 6] |= 1ull << (h & 63);
-        size_t b = h & (f->sizes[k] - 1);
-        while (f->buckets[k][b].key && f->buckets[k][b].key != key) b = (b + 1) & (f->sizes[k] - 1);
-        Bucket *bucket = &f->buckets[k][b];
-        if (!bucket->key) {
-            bucket->key = key;
-            bucket->first = i;
-        }
-        bucket->end = i + 1; /* sorted by size up to DEPTH, then text: they lie together */
-        int32_t up = i > bucket->first ? i - 1 : -1;
-        while (up >= 0) {
-            int32_t n = at[up + 1] - at[up];
-            if (n <= size && !memcmp(text + at[up], text + at[i], (size_t)n)) break;
-            up = f->parent[up];
-        }
-        f->parent[i] = up;
-    }
+    for (int32_t x = 0; x < n_literals; x++)
+        for (int32_t c = clause_first[x]; c < clause_first[x + 1]; c++)
+            f->triggers[x] |= way_first[clauses[c]] < way_first[clauses[c] + 1];
     return f;
 }
 
-/* Give the last literal of a bucket that is not greater than the text at `s`, or -1. All literals
- * with which the text begins are among it and its parents. */
-static int32_t filter_last(const Filter *f, const Bucket *bucket, const char *s, int64_t n) {
-    int32_t low = bucket->first, high = bucket->end;
+/* Give the last literal of a state that is not greater than the text at `s`, or -1. All literals
+ * of it with which the text begins are among that one and its parents. */
+static int32_t filter_last(const Filter *f, const State *state, const char *s, int64_t n) {
+    int32_t low = state->first, high = state->end;
     while (low < high) {
         int32_t middle = low + (high - low) / 2;
-        int64_t size = f->at[middle + 1] - f->at[middle];
+        int64_t size = literal_size(f, middle);
         int order = memcmp(s, f->text + f->at[middle], (size_t)(size < n ? size : n));
         if (order > 0 || (order == 0 && size <= n)) low = middle + 1;
         else high = middle;
     }
-    return low - 1 >= bucket->first ? low - 1 : -1;
+    return low - 1 >= state->first ? low - 1 : -1;
 }
 
 typedef struct {
@@ -1468,15 +1514,25 @@ static void tell(Pairs *p, int32_t sentence, int32_t pattern) {
     p->count++;
 }
 
-/* Say whether all clauses of a way are fulfilled, and place by place one behind the other. */
-static int in_order(const Filter *f, int32_t way, const uint32_t *stamp, uint32_t since,
-                    const int32_t *first) {
-    int32_t from = f->need_first[way], end = f->need_first[way + 1];
+static int fulfils(const Filter *f, int32_t literal, int32_t clause) {
+    for (int32_t c = f->clause_first[literal]; c < f->clause_first[literal + 1]; c++)
+        if (f->clauses[c] == clause) return 1;
+    return 0;
+}
+
+/* Say whether all clauses of a way are fulfilled since `since`, and by the hits from `first` on place
+ * by place one behind the other: in a sentence, or in the whole document. */
+static int in_order(const Filter *f, int32_t way, uint32_t since, int32_t first, int whole) {
+    int32_t from = f->need_first[way], end = f->need_first[way + 1], places = 0;
     for (int32_t k = from; k < end; k++) {
-        int32_t clause = f->needs[k] < 0 ? ~f->needs[k] : f->needs[k];
-        if (stamp[clause] != since) return 0;
+        int32_t clause = f->needs[k];
+        if (clause < 0) {
+            clause = ~clause;
+            places++;
+        }
+        if (whole ? f->seen[clause] < since : f->seen[clause] != since) return 0;
     }
-    if (f->n_places >= PLACES) return 1;
+    if (places < 2 || f->n_hits >= HITS) return 1;
     int64_t behind = 0, next = 0;
     for (int32_t k = from; k < end; k++) {
         int32_t clause = f->needs[k];
@@ -1485,10 +1541,12 @@ static int in_order(const Filter *f, int32_t way, const uint32_t *stamp, uint32_
             behind = next;
         }
         int64_t soonest = INT64_MAX;
-        for (int32_t p = first[clause]; p >= 0; p = f->places[p].next) {
-            const struct Place *place = &f->places[p];
-            if (place->start >= soonest) break; /* they begin one behind the other */
-            if (place->start >= behind && place->end < soonest) soonest = place->end;
+        for (int32_t h = first; h < f->n_hits; h++) {
+            const Hit *hit = &f->hits[h];
+            if (hit->start - DEPTH >= soonest) break; /* they come by where DEPTH letters end */
+            if (hit->start < behind || !fulfils(f, hit->literal, clause)) continue;
+            int64_t stop = hit->start + literal_size(f, hit->literal);
+            if (stop < soonest) soonest = stop;
         }
         if (soonest == INT64_MAX) return 0;
         if (soonest > next) next = soonest;
@@ -1497,17 +1555,52 @@ static int in_order(const Filter *f, int32_t way, const uint32_t *stamp, uint32_
 }
 
 /* Report the patterns of which one way is complete since `since`. */
-static void settle(Filter *f, const int32_t *waiting, int32_t n, const uint32_t *stamp,
-                   uint32_t since, const int32_t *first, int32_t sentence, Pairs *out) {
+static void settle(Filter *f, const int32_t *waiting, int32_t n, uint32_t since, int32_t first,
+                   int32_t sentence, Pairs *out) {
     for (int32_t w = 0; w < n; w++) {
         int32_t p = f->pattern[waiting[w]];
-        if (f->told[p] == since || !in_order(f, waiting[w], stamp, since, first)) continue;
+        if (f->told[p] == since || !in_order(f, waiting[w], since, first, sentence < 0)) continue;
         f->told[p] = since;
         tell(out, sentence, p);
     }
 }
 
 static int in_word(char c) { return is_digit(c) || is_lower(c) || c == '_'; }
+
+typedef struct {
+    uint32_t document, sentence; /* stamps */
+    int32_t waiting, waiting_document;
+} Turn;
+
+/* Note that a literal stands at `start`, in the sentence or outside of all. */
+static int note(Filter *f, Turn *t, int32_t literal, int64_t start, int inside) {
+    if (!grow((void **)&f->hits, &f->hits_room, (size_t)f->n_hits + 1, sizeof *f->hits)) return 0;
+    if (f->n_hits < HITS) {
+        Hit hit = {start, literal};
+        f->hits[f->n_hits++] = hit;
+    }
+    int32_t first = f->clause_first[literal], end = f->clause_first[literal + 1];
+    for (int32_t c = first; c < end; c++) {
+        uint32_t *seen = &f->seen[f->clauses[c]];
+        /* What stands in no sentence counts for the document alone. */
+        if (inside || *seen < t->document) *seen = inside ? t->sentence : t->document;
+    }
+    for (int32_t c = first; f->triggers[literal] && c < end; c++) {
+        int32_t clause = f->clauses[c];
+        for (int32_t w = f->way_first[clause]; w < f->way_first[clause + 1]; w++) {
+            int32_t way = f->ways[w];
+            if (f->whole[f->pattern[way]]) {
+                if (f->waits[way] == t->document) continue;
+                f->waits[way] = t->document;
+                f->waiting_document[t->waiting_document++] = way;
+            } else if (inside && f->waits[way] != t->sentence) {
+                f->waits[way] = t->sentence;
+                f->waiting[t->waiting++] = way;
+            }
+        }
+    }
+    return 1;
+}
 
 /* Find where patterns may match: pairs of a sentence (-1: somewhere in the document) and a pattern,
  * document by document. `low` is the text in lower case. Gives how many pairs there are, -1 where
@@ -1519,84 +1612,54 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
     Pairs pairs = {out, room, 0};
     for (int32_t d = 0; d < docs; d++) {
         int64_t from = text_first[d], to = text_first[d + 1];
-        int32_t s = doc_first[d], last = doc_first[d + 1], n_waiting = 0, n_document = 0;
-        f->n_places = 0;
+        int32_t s = doc_first[d], last = doc_first[d + 1];
+        f->n_hits = 0;
         if (f->now > 0xfffffff0u - (uint32_t)(last - s) - 2) {
-            memset(f->in_sentence, 0, (size_t)f->n_clauses * sizeof(uint32_t));
-            memset(f->in_document, 0, (size_t)f->n_clauses * sizeof(uint32_t));
+            memset(f->seen, 0, (size_t)f->n_clauses * sizeof(uint32_t));
+            memset(f->waits, 0, (size_t)f->n_ways * sizeof(uint32_t));
             memset(f->told, 0, (size_t)f->n_patterns * sizeof(uint32_t));
             f->now = 0;
         }
-        uint32_t document = ++f->now, sentence = ++f->now;
+        Turn turn = {f->now + 1, f->now + 2, 0, 0};
+        f->now += 2;
+        uint16_t state = 0;
+        int32_t first = 0; /* hit of the sentence */
         for (int64_t i = from; i < to; i++) {
             while (s < last && i >= end[s]) {
-                settle(f, f->waiting, n_waiting, f->in_sentence, sentence, f->sentence_place, s,
-                       &pairs);
-                n_waiting = 0;
-                sentence = ++f->now;
+                settle(f, f->waiting, turn.waiting, turn.sentence, first, s, &pairs);
+                turn.waiting = 0;
+                first = f->n_hits;
+                turn.sentence = ++f->now;
                 s++;
             }
-            uint64_t key = 0;
-            for (int k = 0, on = 1; on && k < DEPTH && i + k < to; k++) {
-                key = key << 8 | (unsigned char)low[i + k];
-                uint32_t h = filter_hash(key);
-                on = f->goes_on[k][h >> 6] >> (h & 63) & 1;
-                if (!(f->ends[k][h >> 6] >> (h & 63) & 1)) continue;
-                size_t b = h & (f->sizes[k] - 1);
-                while (f->buckets[k][b].key && f->buckets[k][b].key != key)
-                    b = (b + 1) & (f->sizes[k] - 1);
-                const Bucket *bucket = &f->buckets[k][b];
-                if (!bucket->key) continue;
-                for (int32_t x = filter_last(f, bucket, low + i, to - i); x >= 0; x = f->parent[x]) {
-                    int32_t size = f->at[x + 1] - f->at[x];
-                    if (size > to - i || memcmp(low + i, f->text + f->at[x], (size_t)size)) continue;
-                    if ((f->edges[x] & 1) && i > from && in_word(low[i - 1])) continue;
-                    if ((f->edges[x] & 2) && i + size < to && in_word(low[i + size])) continue;
-                    int inside = s < last && i >= start[s] && i + size <= end[s];
-                    int32_t many = f->clause_first[x + 1] - f->clause_first[x];
-                    if (f->n_places + many > PLACES) f->n_places = PLACES;
-                    else if (!grow((void **)&f->places, &f->places_room,
-                                   (size_t)f->n_places + many, sizeof *f->places))
-                        return -1;
-                    for (int32_t c = f->clause_first[x]; c < f->clause_first[x + 1]; c++) {
-                        int32_t clause = f->clauses[c];
-                        int new_document = f->in_document[clause] != document;
-                        int new_sentence = inside && f->in_sentence[clause] != sentence;
-                        if (f->n_places < PLACES) {
-                            int32_t place = f->n_places++;
-                            struct Place here = {i, i + size, -1};
-                            f->places[place] = here;
-                            if (new_document) f->document_place[clause] = place;
-                            else f->places[f->last_place[clause]].next = place;
-                            f->last_place[clause] = place;
-                            if (new_sentence) f->sentence_place[clause] = place;
-                        }
-                        if (new_document) f->in_document[clause] = document;
-                        if (new_sentence) f->in_sentence[clause] = sentence;
-                        if (!new_document && !new_sentence) continue;
-                        for (int32_t w = f->way_first[clause]; w < f->way_first[clause + 1]; w++) {
-                            int32_t way = f->ways[w];
-                            if (f->whole[f->pattern[way]]) {
-                                if (new_document) f->waiting_document[n_document++] = way;
-                            } else if (new_sentence) {
-                                f->waiting[n_waiting++] = way;
-                            }
-                        }
-                    }
+            state = f->next[(size_t)state * f->letters + f->letter[(uint8_t)low[i]]];
+            for (uint16_t k = f->hit[state]; k; k = f->states[k].link) {
+                const State *here = &f->states[k];
+                int64_t at = i + 1 - here->depth;
+                int32_t x = here->depth < f->depth ? here->end - 1
+                                                   : filter_last(f, here, low + at, to - at);
+                for (; x >= 0; x = f->parent[x]) {
+                    int32_t size = literal_size(f, x);
+                    if (size > here->depth
+                        && (size > to - at
+                            || memcmp(low + at, f->text + f->at[x], (size_t)size)))
+                        continue;
+                    if ((f->edges[x] & 1) && at > from && in_word(low[at - 1])) continue;
+                    if ((f->edges[x] & 2) && at + size < to && in_word(low[at + size])) continue;
+                    int inside = s < last && at >= start[s] && at + size <= end[s];
+                    if (!note(f, &turn, x, at, inside)) return -1;
                 }
             }
         }
-        if (s < last)
-            settle(f, f->waiting, n_waiting, f->in_sentence, sentence, f->sentence_place, s, &pairs);
+        if (s < last) settle(f, f->waiting, turn.waiting, turn.sentence, first, s, &pairs);
         f->now++;
-        settle(f, f->waiting_document, n_document, f->in_document, document, f->document_place, -1,
-               &pairs);
+        settle(f, f->waiting_document, turn.waiting_document, turn.document, 0, -1, &pairs);
         doc_end[d] = pairs.count;
     }
-    if (f->places_room > 1 << 18) { /* a giant document's are given back */
-        free(f->places);
-        f->places = NULL;
-        f->places_room = 0;
+    if (f->hits_room > 1 << 18) { /* a giant document's are given back */
+        free(f->hits);
+        f->hits = NULL;
+        f->hits_room = 0;
     }
     return pairs.count;
 }

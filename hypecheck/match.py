@@ -11,7 +11,7 @@ which RE2 counts in, are character offsets.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ import re2
 
 from hypecheck.native import library
 from hypecheck.regexp import Regexp, options
+from hypecheck.ruleset import unmark
 from hypecheck.screen import WHOLE, Screen
 from hypecheck.types import Candidate, Rule, Sentence
 
@@ -28,7 +29,8 @@ class Found(NamedTuple):
 
     live: list[Candidate]
     hidden: list[Candidate]  # what rules that are off would have found
-    others: frozenset[int] | None  # which of the other patterns may match; None: any of them
+    # Which of the other patterns may match, and in which sentences (WHOLE: anywhere); None: any.
+    others: Mapping[int, Sequence[int]] | None
 
 
 class Matcher:
@@ -36,7 +38,8 @@ class Matcher:
 
     Args:
         rules: what is found.
-        others: patterns of somebody else, who is told in which texts they may match.
+        others: patterns of somebody else, who is told where they may match; what counts of their
+            matches lies in one sentence.
     """
 
     def __init__(self, rules: Sequence[Rule], others: Sequence[str] = ()) -> None:
@@ -74,15 +77,20 @@ class Matcher:
             return [Found(*self.find(t.encode("ascii"), s, off), None) for t, s in both]
         # Rule by rule, not text by text: an automaton is fast as long as it stays in the cache.
         jobs: list[tuple[int, int, int]] = []  # rule, text, sentence
-        others: list[frozenset[int]] = []
+        others: list[dict[int, list[int]]] = []
         rules = len(self._rules)
         always = [i for i in self._screen.always if i < rules]
-        unscreened = {i - rules for i in self._screen.always if i >= rules}
+        unscreened = [i - rules for i in self._screen.always if i >= rules]
         for d, pairs in enumerate(self._screen.find(texts, sentences)):
+            may: dict[int, list[int]] = {i: [WHOLE] for i in unscreened}
+            for k, i in pairs:
+                if i >= rules:
+                    may.setdefault(i - rules, []).append(k)
+                elif sentences[d]:
+                    jobs.append((i, d, k))
             if sentences[d]:
-                jobs += [(i, d, k) for k, i in pairs if i < rules]
                 jobs += [(i, d, WHOLE) for i in always]
-            others.append(frozenset(unscreened.union([i - rules for _, i in pairs if i >= rules])))
+            others.append(may)
         raw = [t.encode("ascii") for t in texts]
         hits: list[list[tuple[int, int, int, int]]] = [[] for _ in texts]
         for i, d, k in sorted(jobs):
@@ -101,8 +109,11 @@ class Matcher:
         if lib is None:
             return None
         patterns = [[r.pattern] for r in self._rules] + [[p] for p in self._others]
-        whole = ["<hit>" in r.pattern for r in self._rules] + [True] * len(self._others)
-        return Screen(lib, patterns, whole)
+        # Of a rule nothing counts that begins between sentences; of the others it may (_trim).
+        whole: list[bool | None] = ["<hit>" in r.pattern for r in self._rules]
+        whole += [None] * len(self._others)
+        sample = [unmark(x)[0].lower() for r in self._rules for x in (*r.fires, *r.silent)]
+        return Screen(lib, patterns, whole, sample)
 
     def _anywhere(
         self,

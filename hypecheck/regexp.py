@@ -61,10 +61,11 @@ class Regexp:
         return number
 
     def groups(self, text: bytes, pos: int, end: int) -> list[Span] | None:
-        """Give the spans of the leftmost match in ``text[pos:end]`` and of its groups.
+        r"""Give the spans of the leftmost match in ``text[pos:end]`` and of its groups.
 
         Args:
-            text: what is looked through; what stands outside ``pos`` and ``end`` is not seen.
+            text: what is looked through; what stands outside ``pos`` and ``end`` is in no match,
+                but ``\b``, ``\A`` and ``$`` see it.
             pos: 0 or more.
             end: at most the text's length.
         """

@@ -13,6 +13,7 @@ import threading
 from array import array
 from collections.abc import Sequence
 from ctypes import c_int32, c_int64, c_uint8
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,8 +24,9 @@ from hypecheck.types import Sentence
 
 Tables: TypeAlias = "dict[str, array[int]]"
 
+# What stands that often in a sentence is not looked for: a filter that lets most through.
+_EVERYWHERE = 0.5
 WHOLE = -1  # in place of a sentence: anywhere in the text
-_DEPTH = 8  # DEPTH of core.c
 _LISTS = ("clause_first", "clauses", "way_first", "ways", "need_first", "needs")
 
 
@@ -34,7 +36,9 @@ class Screen:
     Args:
         lib: the compiled library.
         patterns: RE2, each one or several alternatives.
-        whole: by pattern, whether its matches may reach beyond one sentence.
+        whole: by pattern, whether its matches may reach beyond one sentence; None: unless they
+            begin with a letter, a digit or "$", and so in a sentence.
+        sample: sentences in lower case; what is rare in them is looked at first.
 
     Attributes:
         always: the patterns that are not screened, and may match anywhere.
@@ -44,11 +48,15 @@ class Screen:
     """
 
     def __init__(
-        self, lib: ctypes.CDLL, patterns: Sequence[Sequence[str]], whole: Sequence[bool]
+        self,
+        lib: ctypes.CDLL,
+        patterns: Sequence[Sequence[str]],
+        whole: Sequence[bool | None],
+        sample: Sequence[str] = (),
     ) -> None:
         self._lib = lib
         self._lock = threading.Lock()
-        tables = _tables(patterns, whole)
+        tables = _tables(patterns, whole, sample)
         self.always: list[int] = tables["always"].tolist()
         text = tables["text"].tobytes()
         self._kept = (tables, text)  # the library points into them
@@ -130,19 +138,41 @@ def _at(values: array[int]) -> Any:
     return (kind * len(values)).from_buffer(values)
 
 
-def _tables(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
+def _tables(
+    patterns: Sequence[Sequence[str]], whole: Sequence[bool | None], sample: Sequence[str]
+) -> Tables:
     """Give the tables of a screen, kept between runs: reading 340 patterns takes a while."""
     digest = hashlib.sha256()
     for file in (literals.__file__, __file__):  # what makes the tables
         digest.update(Path(file).read_bytes())
-    digest.update(json.dumps([list(patterns), list(whole)]).encode())
-    tables: Tables = store.kept(f"screen-{digest.hexdigest()[:32]}", lambda: _make(patterns, whole))
+    digest.update(json.dumps([list(patterns), list(whole), list(sample)]).encode())
+    name = f"screen-{digest.hexdigest()[:32]}"
+    tables: Tables = store.kept(name, lambda: _make(patterns, whole, sample))
     return tables
 
 
-def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
+def _make(
+    patterns: Sequence[Sequence[str]], whole: Sequence[bool | None], sample: Sequence[str]
+) -> Tables:
     """Read the patterns, and number literals, clauses and ways for the library."""
     reader = literals.Reader()
+    joined = "\n".join(sample)
+
+    @cache
+    def times(literal: str) -> int:
+        return joined.count(literal.strip(EDGE))
+
+    @cache
+    def share(clause: literals.Clause) -> float:
+        return sum(map(times, clause)) / (len(sample) or 1)
+
+    def telling(way: literals.Way) -> literals.Way:
+        places = (tuple(c for c in place if share(c) <= _EVERYWHERE) for place in way)
+        return tuple(p for p in places if p) or way
+
+    def rarity(clause: literals.Clause) -> tuple[float, int, int]:
+        return -share(clause), min(map(len, clause)), -len(clause)
+
     always: list[int] = []
     clauses: dict[literals.Clause, int] = {}
     fulfils: dict[str, list[int]] = {}
@@ -155,8 +185,9 @@ def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
             read = [reader.read(a) for a in alternatives]
         except literals.UnreadableError:
             read = []
-        judged.append(whole[p] or not all(r.plain for r in read))
-        ways = dict.fromkeys(w for r in read for w in r.ways)
+        anywhere = whole[p]
+        judged.append(not all(r.plain for r in read) if anywhere is None else anywhere)
+        ways = dict.fromkeys(telling(w) for r in read for w in r.ways)
         if not ways or () in ways:
             always.append(p)
             continue
@@ -170,12 +201,12 @@ def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
                             fulfils.setdefault(literal, []).append(clauses[clause])
                     numbers.append(clauses[clause] if k else ~clauses[clause])
             # What is rarest makes the others be looked at.
-            rare = max((c for place in way for c in place), key=_rarity)
+            rare = max((c for place in way for c in place), key=rarity)
             triggers.setdefault(clauses[rare], []).append(len(needs))
             needs.append(numbers)
             pattern.append(p)
     bodies = {x: x.strip(EDGE).encode() for x in fulfils}
-    order = sorted(fulfils, key=lambda x: (min(len(bodies[x]), _DEPTH), bodies[x], x))
+    order = sorted(fulfils, key=lambda x: (bodies[x], x))
 
     def lists(name: str, values: Sequence[Sequence[int]]) -> Tables:
         first = array("i", [0, *accumulate(map(len, values))])
@@ -192,7 +223,3 @@ def _make(patterns: Sequence[Sequence[str]], whole: Sequence[bool]) -> Tables:
         "judged": array("B", judged),
         "always": array("i", always),
     }
-
-
-def _rarity(clause: literals.Clause) -> tuple[int, int]:
-    return min(map(len, clause)), -len(clause)

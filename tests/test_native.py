@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 import resource
 import string
 from collections.abc import Iterator, Mapping
@@ -268,8 +269,28 @@ def test_screen_looks_at_the_whole_text_where_a_match_may_begin_between_sentence
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     lib = native.library()
     assert lib is not None
-    s = Screen(lib, [["[^a-z]*cure"]], [False])
+    s = Screen(lib, [["[^a-z]*cure"], ["cure"]], [None, None])
     assert s.find(["A cure."], [()]) == [[(WHOLE, 0)]]
+
+
+@compiled
+@given(
+    bodies=st.lists(st.text("abc ", min_size=1, max_size=7), min_size=1, max_size=12, unique=True),
+    text=st.text("abcd .", max_size=60),
+)
+def test_screen_finds_every_literal_there_is(bodies: list[str], text: str) -> None:
+    # The automaton against Python's "in": literals that begin, end and lie in one another.
+    lib = native.library()
+    assert lib is not None
+    bodies = [b for b in bodies if b.strip()]
+    tables = screen._make([[re.escape(b)] for b in bodies], [True] * len(bodies), ())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screen, "_tables", lambda *_: tables)
+        s = Screen(lib, [[re.escape(b)] for b in bodies], [True] * len(bodies))
+    [found] = s.find([text], [[Sentence(0, len(text), 0)] if text else []])
+    assert {p for _, p in found if p not in s.always} == {
+        i for i, b in enumerate(bodies) if b in text and i not in s.always
+    }
 
 
 @compiled
@@ -316,5 +337,5 @@ def test_cache_that_cannot_be_written_is_no_error(
 
 def test_every_shipped_rule_is_screened() -> None:
     rules = load().rules
-    tables = screen._make([[r.pattern] for r in rules], ["<hit>" in r.pattern for r in rules])
+    tables = screen._make([[r.pattern] for r in rules], ["<hit>" in r.pattern for r in rules], ())
     assert list(tables["always"]) == []
