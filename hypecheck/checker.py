@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -399,23 +399,17 @@ class Checker:
         if not wanted:
             return
         unless = [self.ruleset.guards[CATEGORY_OF[c.kind]] for c in wanted]
-        verdicts = guards.judge(read.plain.text, read.sentences, wanted, unless)
         # The span of the model's flag is rough: who says it may stand inside, "clinics say that …".
-        ends = [replace(c, start=c.end - 1) for c in wanted]
-        inside = guards.judge(
-            read.plain.text,
-            read.sentences,
-            ends,
-            [[g for g in names if g in ("refuted", "reported")] for names in unless],
-        )
+        within = ("refuted", "reported")
+        verdicts = guards.judge(read.plain.text, read.sentences, wanted, unless, within)
         # Where a guard silenced a rule's phrase, the model's wider flag is silenced with it.
         judged = {
             (c.sentence, CATEGORY_OF[c.kind]): v
             for c, v in zip(read.candidates, read.verdicts, strict=True)
             if v is not None
         }
-        for c, v, w in zip(wanted, verdicts, inside, strict=True):
-            v = v or w or judged.get((c.sentence, CATEGORY_OF[c.kind]))
+        for c, v in zip(wanted, verdicts, strict=True):
+            v = v or judged.get((c.sentence, CATEGORY_OF[c.kind]))
             if v is not None:
                 dismissed.append(self._dismiss(read, c, "model", v.guard, v))
             else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -107,6 +107,8 @@ _HEALTH = Regexp(
     r"|transplant|remed(?:y|ies)|liposuc|rhinoplast|botanical|tonic\b|wound|fractur|bruis"
     r"|orthop|podiat|psych|counsel|mental|mood|nutrition|keto|fda\b)",
 )
+# What most such texts hold, sought faster: each begins as a word of _HEALTH does.
+_COMMON_HEALTH = (" treat", " pain", " patient", " clinic", " therap", " skin", " health", " body")
 # Without any health word a text is taken as not about health only when it is long enough to tell,
 # or names another trade: a lone "Only 3 spots left!" stays flagged.
 _OTHER_TRADE = Regexp(
@@ -308,6 +310,7 @@ def judge(
     sentences: Sequence[Sentence],
     candidates: Sequence[Candidate],
     unless: Sequence[Sequence[str]],
+    within: Sequence[str] = (),
 ) -> list[Verdict | None]:
     """Judge each candidate by the guards named for it; ``None`` where it stands.
 
@@ -316,6 +319,7 @@ def judge(
         sentences: its sentences.
         candidates: what to judge, offsets into ``text``.
         unless: the guards of each candidate, by position.
+        within: those of them whose cue may also stand inside of the candidate.
     """
     if not candidates:
         return []
@@ -323,6 +327,9 @@ def judge(
     health: bool | Literal["unclear"] | None = None
     out: list[Verdict | None] = []
     for c, guards in zip(candidates, unless, strict=True):
+        if not guards:
+            out.append(None)
+            continue
         verdict: Verdict | None = None
         if "not_health" in guards:
             if health is None:
@@ -330,32 +337,56 @@ def judge(
             # The model has read the whole text: only another trade, named, speaks against it.
             if health is False or (health == "unclear" and c.rule is not None):
                 verdict = Verdict("not_health", c.start, c.start)
-        if verdict is None and not guards:
-            out.append(None)
-            continue
         if verdict is None:
-            for k in _scope_sentences(text, sentences, c):
-                s = sentences[k]
-                if not _may_be_silenced(raw, s, c, guards, lead_in=k != c.sentence):
-                    continue
-                doc, cues = _read(text[s.start : s.end])
-                verdict = _by_cue(doc, cues, sentences, k, c, guards)
-                if verdict is not None:
-                    break
+            verdict = _cued(text, raw, sentences, c, guards)
         if verdict is None and "questioned" in guards:
             verdict = _questioned(raw, sentences, c)
         if verdict is None and "supported" in guards:
             verdict = _supported(text, raw, sentences, c)
+        if verdict is None and within:
+            last = replace(c, start=c.end - 1)
+            verdict = _cued(text, raw, sentences, last, [g for g in guards if g in within])
         out.append(verdict)
     return out
 
 
+def _cued(
+    text: str, raw: bytes, sentences: Sequence[Sentence], c: Candidate, guards: Sequence[str]
+) -> Verdict | None:
+    """Judge a candidate by the cues in its sentence and in the lead-in of its list."""
+    for k in _scope_sentences(text, sentences, c):
+        s = sentences[k]
+        body = text[s.start : s.end]
+        if not _holds_cue(body):
+            continue
+        if not _may_be_silenced(raw, s, c, guards, lead_in=k != c.sentence):
+            continue
+        doc, cues = _read(body)
+        verdict = _by_cue(doc, cues, sentences, k, c, guards)
+        if verdict is not None:
+            return verdict
+    return None
+
+
 def _about_health(text: str, raw: bytes) -> bool | Literal["unclear"]:
-    if _HEALTH.span(raw) is not None:
+    if any(word in text for word in _COMMON_HEALTH) or _HEALTH.span(raw) is not None:
         return True
     if _OTHER_TRADE.span(raw) is not None:
         return False
     return True if len(text.split()) < _LONG_ENOUGH else "unclear"
+
+
+@cache
+def _any_cue() -> Regexp:
+    """Compile one RE2 pattern for all phrases of cues."""
+    table, _ = _cue_table()
+    return _any_of([p for group in table["cue"] for p in group["phrases"]], table["words"])
+
+
+@lru_cache(maxsize=256)
+def _holds_cue(body: str) -> bool:
+    """Tell by a quick look whether a sentence may hold a cue."""
+    return _any_cue().span(body.encode("ascii")) is not None
 
 
 @lru_cache(maxsize=256)

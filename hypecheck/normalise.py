@@ -16,7 +16,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
-import re2
+from hypecheck.regexp import Regexp
 
 # Look-alikes that Unicode's compatibility forms (NFKC) do not fold; from Unicode's confusables
 # (UTS 39) for the letters that advertisers use. They count only inside words that also hold
@@ -53,9 +53,7 @@ _SUSPECT = re.compile(
     r"|(?:^|[\s(\"'])[@$0-9*!|][A-Za-z]{2}|[A-Za-z]{3}[0-9@$+](?![A-Za-z0-9])|[\r\t\f\v\x00-\x08\x0e-\x1f\x7f`]"
 )
 # The same for RE2, for whole texts. Its \\s lacks what the last class holds anyway.
-_ANY_SUSPECT = re2.compile(
-    _SUSPECT.pattern.replace("(?![A-Za-z0-9])", "(?:[^A-Za-z0-9]|$)").encode()
-)
+_ANY_SUSPECT = Regexp(_SUSPECT.pattern.replace("(?![A-Za-z0-9])", "(?:[^A-Za-z0-9]|$)"), case=True)
 _ODD = re.compile("[^\n\t\x20-\x5f\x61-\x7e]")
 _SPACED = re.compile(
     r"(?<![A-Za-z0-9'])[A-Za-z0-9@$!](?:(?: [A-Za-z0-9@$!*]){3,}|(?:\.[A-Za-z0-9@$!*]){3,}"
@@ -67,10 +65,10 @@ _LEET = re.compile(
     r"(?<![\w@$*!|+./-])(?=[A-Za-z@$*!|0-9+]{0,24}[A-Za-z])[A-Za-z@$*!|0-9+]{3,24}(?![\w@/])"
 )
 # Without a hit of these, the three find nothing that could be a disguise.
-_MAY_BE_SPACED = re2.compile(rb"[A-Za-z0-9@$!](?:[ ._*~|\-][A-Za-z0-9@$!*]){3}")
-_MAY_BE_BROKEN = re2.compile(rb"[A-Za-z][._*~|^\-]+[A-Za-z]")
-_MAY_BE_LEET = re2.compile(
-    rb"[A-Za-z][@$*!|0-9+]+[A-Za-z0-9@$]|[@$*!|0-9+][A-Za-z]|[A-Za-z][0-9@$]"
+_MAY_BE_SPACED = Regexp(r"[A-Za-z0-9@$!](?:[ ._*~|\-][A-Za-z0-9@$!*]){3}", case=True)
+_MAY_BE_BROKEN = Regexp(r"[A-Za-z][._*~|^\-]+[A-Za-z]", case=True)
+_MAY_BE_LEET = Regexp(
+    r"[A-Za-z][@$*!|0-9+]+[A-Za-z0-9@$]|[@$*!|0-9+][A-Za-z]|[A-Za-z][0-9@$]", case=True
 )
 _LEET_CHAR = {
     "4": "a", "@": "a", "3": "e", "1": "il", "!": "il", "|": "il", "0": "o", "5": "s", "$": "s",
@@ -110,10 +108,12 @@ def normalise(text: str, evasions: Collection[str] = ()) -> Normalised:
 
     Linear in the length of ``text``; total on any string, lone surrogates and NUL included.
     """
-    if text.isascii() and _ANY_SUSPECT.search(text.encode("ascii")) is None:
+    if text.isascii() and _ANY_SUSPECT.span(text.encode("ascii")) is None:
         return Normalised(text, len(text))
     plain, at, come, step = _fold(text)
-    cuts = _disguises(plain, evasions) if evasions else []
+    cuts: list[Cut] = []
+    if evasions and _ANY_SUSPECT.span(plain.encode("ascii")) is not None:
+        cuts = _disguises(plain, evasions)
     if not cuts:
         return Normalised(plain, len(text), tuple(at), tuple(come), tuple(step))
     ends = [*at[1:], len(plain)]
@@ -240,11 +240,11 @@ def _disguises(text: str, evasions: Collection[str]) -> list[Cut]:
     taken = 0
     spans: list[tuple[int, int, str]] = []
     raw = text.encode("ascii")
-    if _MAY_BE_SPACED.search(raw):
+    if _MAY_BE_SPACED.span(raw) is not None:
         spans += [(m.start(), m.end(), "spaced") for m in _SPACED.finditer(text)]
-    if _MAY_BE_BROKEN.search(raw):
+    if _MAY_BE_BROKEN.span(raw) is not None:
         spans += [(m.start(), m.end(), "broken") for m in _BROKEN.finditer(text)]
-    if _MAY_BE_LEET.search(raw):
+    if _MAY_BE_LEET.span(raw) is not None:
         spans += [
             (m.start(), m.end(), "leet")
             for m in _LEET.finditer(text)

@@ -17,10 +17,10 @@ Span: TypeAlias = tuple[int, int]
 NONE: Span = (-1, -1)
 
 
-def options() -> re2.Options:
+def options(case: bool = False) -> re2.Options:
     """Give the RE2 options that every pattern is compiled with."""
     opts = re2.Options()
-    opts.case_sensitive = False
+    opts.case_sensitive = case
     opts.log_errors = False
     # Bounds the states that a pattern keeps of the texts it has seen, too: of hundreds of patterns.
     opts.max_mem = 8 << 20
@@ -32,10 +32,12 @@ class Regexp:
     """A pattern, compiled when it is first needed.
 
     Args:
-        pattern: RE2's syntax; case does not matter. A broken one is found by :meth:`compile`.
+        pattern: RE2's syntax. A broken one is found by :meth:`compile`.
+        case: whether case matters.
     """
 
     pattern: str
+    case: bool = False
 
     def compile(self) -> Regexp:
         """Compile the pattern now; give the same object.
@@ -48,7 +50,7 @@ class Regexp:
 
     @cached_property
     def _compiled(self) -> re2._Regexp:
-        return re2.compile(self.pattern.encode(), options())
+        return re2.compile(self.pattern.encode(), options(self.case))
 
     @cached_property
     def _match(self) -> Any:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import re2
 from sentencex import get_sentence_boundaries
 from sentencex import segment as cut
 
+from hypecheck.regexp import Regexp
 from hypecheck.types import Sentence
 
 _MAX_SENTENCE = 2000  # characters; longer runs without a stop are cut at a space
@@ -25,20 +25,22 @@ _MISSED = re.compile(
     r"(?:[ap]\.m\.|\betc\.|\bapprox\.|^No\.|[.!?][\"')\]]+|[.!?]\^+)"
     r" +(?=[\"'(\[]?[A-Z][a-z']*\b)"
 )
-# Without a hit of this in a block, _MISSED has none in its sentences.
-_MAY_BE_MISSED = re2.compile(rb"[ap]\.m\. |etc\. |approx\. |No\. |[.!?][\"')\]^]+ ")
+# Without a hit of this in a text, _MISSED has none in its sentences.
+_MAY_BE_MISSED = Regexp(r"[ap]\.m\. |etc\. |approx\. |No\. |[.!?][\"')\]^]+ ", case=True)
 _BROKEN_ABBREVIATION = re.compile(
     r"\b(?:Dr|Drs|Mr|Mrs|Ms|Prof|St|vs|No|Nos|approx|e\.g|i\.e|Inc|Ph\.D|Fig|cf|est|Sr|Jr|Mt|Ave|Rd"
     r"|^[QA]|Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)\.\s*\Z",
     re.I,
 )
-# The last letters of these, and the longest of them: most sentences end in another word.
-_SHORT = re.compile(
-    r"(?:drs?|mrs?|ms|prof|st|vs|nos?|approx|g|e|inc|d|fig|cf|est|sr|jr|mt|ave|rd|q|a|mon|tues?|wed"
-    r"|thu(?:rs?)?|fri|sat|sun)\Z",
-    re.I,
+# The last letters of these: most sentences end in another word.
+_SHORT = frozenset(
+    re.findall(
+        r"\w+",
+        "dr drs mr mrs ms prof st vs no nos approx g e inc d fig cf est sr jr mt ave rd q a"
+        " mon tue tues wed thu thur thurs fri sat sun",
+    )
 )
-_LONGEST_SHORT = 6
+_MARKS = frozenset("^*-+o>(#0123456789")  # with which a bullet may begin
 
 
 def segment(text: str) -> tuple[Sentence, ...]:
@@ -47,9 +49,17 @@ def segment(text: str) -> tuple[Sentence, ...]:
     Sentences never overlap and never cross a block. Linear in the length of ``text``.
     """
     out: list[Sentence] = []
+    missed = _MAY_BE_MISSED.span(text.encode("utf-8", "surrogatepass")) is not None
     for block, (start, end) in enumerate(_blocks(text)):
-        for a, b in _sentences(text, start, end):
-            out.append(Sentence(a, b, block))
+        for a, b in _sentences(text, start, end, missed):
+            while b > a and text[b - 1] in " \t\n":
+                b -= 1
+            while a < b and text[a] in " \t\n":
+                a += 1
+            if b - a > _MAX_SENTENCE:
+                out += [Sentence(c, d, block) for c, d in _pieces(text, a, b)]
+            elif b > a:
+                out.append(Sentence(a, b, block))
     return tuple(out)
 
 
@@ -70,7 +80,7 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
         if pending:
             yield pending
             pending = None
-        row = _ROW.match(line) is not None
+        row = "|" in line and _ROW.match(line) is not None
         if "\t" in line or row:
             last = 0
             for m in _CELL.finditer(line):
@@ -101,36 +111,41 @@ def _wrapped(text: str, before: tuple[int, int], line: str) -> bool:
     )
 
 
-def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _sentences(text: str, start: int, end: int, missed: bool) -> list[tuple[int, int]]:
+    """Cut one block; ``missed`` tells whether the text may hold what sentencex misses."""
     while start < end and text[start] in " \t":
         start += 1
-    bullet = _BULLET.match(text, start, end)
-    if bullet and bullet.end() < end:
-        start = bullet.end()
+    if start < end and text[start] in _MARKS:
+        bullet = _BULLET.match(text, start, end)
+        if bullet and bullet.end() < end:
+            start = bullet.end()
     chunk = text[start:end]
     if len(chunk) < 4 or not _may_split(chunk):
-        yield from _trim(text, start, end)
-        return
+        return [(start, end)]
     merged: list[tuple[int, int]] = []
+    first = -1  # of a sentence that goes on: an abbreviation's stop was taken for its end
     for a, b in _bounds(chunk):
+        if first < 0:
+            first = a
+        near = max(first, b - 12)  # longer than any abbreviation
         if (
-            merged
-            and _may_be_short(chunk[merged[-1][0] : merged[-1][1]])
-            and _BROKEN_ABBREVIATION.search(
-                chunk, max(merged[-1][0], merged[-1][1] - 12), merged[-1][1]
-            )
+            b < len(chunk)
+            and _may_be_short(chunk[near:b])
+            and _BROKEN_ABBREVIATION.search(chunk, near, b)
         ):
-            merged[-1] = (merged[-1][0], b)
-        else:
-            merged.append((a, b))
-    missed = _MAY_BE_MISSED.search(chunk.encode("utf-8", "surrogatepass")) is not None
+            continue
+        merged.append((first, b))
+        first = -1
+    if not missed:
+        return [(start + a, start + b) for a, b in merged]
+    out: list[tuple[int, int]] = []
     for a, b in merged:
         last = a
-        if missed:
-            for m in _MISSED.finditer(chunk[a:b]):
-                yield from _trim(text, start + last, start + a + m.end())
-                last = a + m.end()
-        yield from _trim(text, start + last, start + b)
+        for m in _MISSED.finditer(chunk[a:b]):
+            out.append((start + last, start + a + m.end()))
+            last = a + m.end()
+        out.append((start + last, start + b))
+    return out
 
 
 def _bounds(chunk: str) -> list[tuple[int, int]]:
@@ -146,26 +161,28 @@ def _bounds(chunk: str) -> list[tuple[int, int]]:
     return out
 
 
-def _may_be_short(sentence: str) -> bool:
+def _may_be_short(tail: str) -> bool:
     """Tell whether a sentence may end in an abbreviation: a quick look at its last word."""
-    body = sentence.rstrip()
+    body = tail.rstrip()
     if body[-1:] != ".":
         return False
-    i = end = len(body) - 1
-    while i > 0 and end - i <= _LONGEST_SHORT and body[i - 1].isalpha():
-        i -= 1
-    return _SHORT.match(body, i, end) is not None
+    word = body[body.rfind(" ") + 1 : -1]
+    if not word.isalpha():
+        i = len(word)
+        while i > 0 and word[i - 1].isalpha():
+            i -= 1
+        word = word[i:]
+    return word.lower() in _SHORT
 
 
 def _may_split(chunk: str) -> bool:
     """Tell whether a block may hold more than one sentence: a stop before its last character."""
-    return any(chunk.find(c, 0, len(chunk) - 1) >= 0 for c in ".!?")
+    last = len(chunk) - 1
+    return chunk.find(".", 0, last) >= 0 or chunk.find("!", 0, last) >= 0 or "?" in chunk[:last]
 
 
-def _trim(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    piece = text[start:end].rstrip(" \t\n")
-    end = start + len(piece)
-    start = end - len(piece.lstrip(" \t\n"))
+def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut a run that is too long for a sentence, where it can be at a space."""
     while end - start > _MAX_SENTENCE:
         cut = text.rfind(" ", start + _MAX_SENTENCE // 2, start + _MAX_SENTENCE)
         cut = start + _MAX_SENTENCE if cut < 0 else cut
