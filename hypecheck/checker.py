@@ -59,7 +59,8 @@ _NO_RULE = (
     "readers flagged. "
 )
 _CHUNK = 512  # texts that are read together, at most
-_LABEL = {label: k for k, label in enumerate(LABELS)}
+# By category, its kinds and their places among the model's labels.
+_KINDS_AT = {c: [(LABELS.index(k), k) for k in kinds] for c, kinds in KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,12 @@ class Checker:
         from hypecheck import model
 
         return model.load(self._model_name, self._threads)
+
+    @cached_property
+    def _bars(self) -> tuple[float, ...]:
+        """From which probability on the model flags, by category."""
+        assert self.model is not None
+        return tuple(self.model.thresholds[self.sensitivity][c] for c in CATEGORIES)
 
     @cached_property
     def versions(self) -> Versions:
@@ -292,13 +299,15 @@ class Checker:
             self._decide(read, c, v, scored, findings, dismissed)
         if scored is not None:
             self._add_model_only(read, scored, findings, dismissed)
-        findings.sort(key=lambda f: (f.start, f.end, f.kind))
-        dismissed.sort(key=lambda d: (d.start, d.end, d.kind))
+        if len(findings) > 1:
+            findings.sort(key=lambda f: (f.start, f.end, f.kind))
+        if len(dismissed) > 1:
+            dismissed.sort(key=lambda d: (d.start, d.end, d.kind))
         sentences = read.sentences
         if read.plain.at:
-            spans = (read.plain.span(s.start, s.end) for s in sentences)
+            spans = read.plain.spans([(s.start, s.end) for s in sentences])
             sentences = tuple(
-                Sentence(a, b, s.block) for (a, b), s in zip(spans, sentences, strict=True)
+                [Sentence(a, b, s.block) for (a, b), s in zip(spans, sentences, strict=True)]
             )
         report = Report(
             id=read.id,
@@ -367,7 +376,7 @@ class Checker:
     ) -> None:
         """Add what the model flags and no rule does; it must pass the same guards."""
         assert self.model is not None
-        bars = [self.model.thresholds[self.sensitivity][c] for c in CATEGORIES]
+        bars = self._bars
         cure, sales, data = bars
         flagged = [
             i
@@ -380,12 +389,12 @@ class Checker:
         have |= {(c.sentence, CATEGORY_OF[c.kind]) for c in read.hidden}
         wanted: list[Candidate] = []
         for i in flagged:
-            row = scored.labels[i]
+            labels = scored.labels[i].tolist()
             for j, category in enumerate(CATEGORIES):
                 p = scored.rows[i][j]
                 if p < bars[j] or (i, category) in have:
                     continue
-                kind = max(KINDS[category], key=lambda k: (row[_LABEL[k]], k))
+                _, kind = max([(labels[k], kind) for k, kind in _KINDS_AT[category]])
                 if kind not in self._kinds:
                     continue
                 start, end = evidence(

@@ -215,6 +215,13 @@ typedef struct {
 #define SPARE 1024 /* rows for pieces met after the table is full, used in turn */
 #define WORD_CACHE 16384
 
+static float half(uint16_t x) {
+    uint32_t bits = (uint32_t)(x & 0x7fff) << 13 | (uint32_t)(x & 0x8000) << 16;
+    float w;
+    memcpy(&w, &bits, 4);
+    return w * 0x1p112f;
+}
+
 /* Add a row of half floats to `sum`. Moved to where a float has them, their bits stand for a number
  * 2^112 times too small; the product is exact. */
 static inline void add_row(float *restrict sum, const uint16_t *restrict row) {
@@ -1293,17 +1300,18 @@ int32_t hype_attribute(Model *m, const char *s, int64_t n, int32_t label, double
         return -1;
     }
     double scale = m->scales[0] / sqrt((double)(grams ? grams : 1));
-    for (int g = 1; g <= 3; g++)
-        for (int32_t i = 0; i + g <= count; i++) {
-            uint64_t h = m->tokens[i].hash;
-            for (int k = 1; k < g; k++) h = hash_pair(h, m->tokens[i + k].hash);
+    for (int32_t i = 0; i < count; i++) {
+        uint64_t h = 0;
+        for (int g = 1; g <= 3 && i + g <= count; g++) {
+            uint64_t more = m->tokens[i + g - 1].hash;
+            h = g == 1 ? more : hash_pair(h, more);
             int32_t entry = grams_find(m, h);
             int32_t row = entry < 0 ? -1 : m->grams[entry].row[WORDS];
-            float all[ROW] = {0};
-            if (row >= 0) add_row(all, m->weights + (size_t)row * HALVES);
-            double w = (double)all[label];
+            if (row < 0) continue;
+            double w = (double)half(m->weights[(size_t)row * HALVES + label]);
             for (int k = 0; k < g; k++) weight[i + k] += w * scale / g;
         }
+    }
     double size = sqrt((double)(chars ? chars : 1));
     for (int32_t i = 0; i < count; i++) {
         Word own;

@@ -356,12 +356,9 @@ def _cued(
     """Judge a candidate by the cues in its sentence and in the lead-in of its list."""
     for k in _scope_sentences(text, sentences, c):
         s = sentences[k]
-        body = text[s.start : s.end]
-        if not _holds_cue(body):
-            continue
         if not _may_be_silenced(raw, s, c, guards, lead_in=k != c.sentence):
             continue
-        doc, cues = _read(body)
+        doc, cues = _read(text[s.start : s.end])
         verdict = _by_cue(doc, cues, sentences, k, c, guards)
         if verdict is not None:
             return verdict
@@ -374,19 +371,6 @@ def _about_health(text: str, raw: bytes) -> bool | Literal["unclear"]:
     if _OTHER_TRADE.span(raw) is not None:
         return False
     return True if len(text.split()) < _LONG_ENOUGH else "unclear"
-
-
-@cache
-def _any_cue() -> Regexp:
-    """Compile one RE2 pattern for all phrases of cues."""
-    table, _ = _cue_table()
-    return _any_of([p for group in table["cue"] for p in group["phrases"]], table["words"])
-
-
-@lru_cache(maxsize=256)
-def _holds_cue(body: str) -> bool:
-    """Tell by a quick look whether a sentence may hold a cue."""
-    return _any_cue().span(body.encode("ascii")) is not None
 
 
 @lru_cache(maxsize=256)

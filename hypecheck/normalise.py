@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -97,6 +97,24 @@ class Normalised:
         a = self._one(start)
         b = self._one(end - 1) + 1 if end > start else a
         return min(a, self.size), min(max(b, a), self.size)
+
+    def spans(self, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Map spans that are none of them empty, one behind the other, in one go."""
+        at, origin, step, size = self.at, self.origin, self.step, self.size
+        if not at:
+            return list(pairs)
+        out = []
+        k, last = 0, len(at) - 1
+        for start, end in pairs:
+            while k < last and at[k + 1] <= start:
+                k += 1
+            a = origin[k] + (start - at[k]) * step[k]
+            end -= 1
+            while k < last and at[k + 1] <= end:
+                k += 1
+            b = origin[k] + (end - at[k]) * step[k] + 1
+            out.append((min(a, size), min(max(b, a), size)))
+        return out
 
     def _one(self, i: int) -> int:
         k = bisect_right(self.at, i) - 1
