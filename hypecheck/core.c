@@ -1263,6 +1263,38 @@ int hype_score(Model *m, const char *text, const int64_t *start, const int64_t *
            || score_conv(m, text, start, end, doc_first, docs, conv, labels);
 }
 
+/* Weigh both margins, (n, labels) each, by a stack (labels, 3), the offset last; `p` is (n, labels). */
+void hype_weigh(const float *linear, const float *conv, const double *stack, int32_t n,
+                int32_t labels, double *p) {
+    for (int32_t i = 0; i < n * labels; i++) {
+        const double *w = stack + 3 * (i % labels);
+        double z = w[2] + (double)linear[i] * w[0] + (double)conv[i] * w[1];
+        z = z < -40 ? -40 : z > 40 ? 40 : z;
+        p[i] = 1 / (1 + exp(-z));
+    }
+}
+
+/* Give each document the probability of at least one flag, by category (_Head.documents): `p` is
+ * (sentences, labels), `weights` (categories, 3), `out` (docs, categories). */
+void hype_documents(const double *p, int32_t labels, const int32_t *doc_first, int32_t docs,
+                    int32_t categories, const double *weights, double *out) {
+    for (int32_t d = 0; d < docs; d++)
+        for (int32_t c = 0; c < categories; c++) {
+            const double *w = weights + 3 * c;
+            double top = 0, rest = 0;
+            for (int32_t i = doc_first[d]; i < doc_first[d + 1]; i++) {
+                double x = p[(size_t)i * labels + c];
+                rest += x;
+                top = x > top ? x : top;
+            }
+            rest = rest > top ? rest - top : 0;
+            top = top < 1e-6 ? 1e-6 : top > 1 - 1e-6 ? 1 - 1e-6 : top;
+            double z = w[0] * log(top / (1 - top)) + w[1] * log1p(rest) + w[2];
+            out[(size_t)d * categories + c] =
+                doc_first[d] < doc_first[d + 1] && z > -40 ? 1 / (1 + exp(-z)) : 0;
+        }
+}
+
 /* Give the weight towards one label of each white-space word of a sentence (Linear.attribute);
  * `out` has room for one number a word. Gives the number of words, -1 where memory ran out. */
 int32_t hype_attribute(Model *m, const char *s, int64_t n, int32_t label, double *out) {

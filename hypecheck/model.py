@@ -10,6 +10,7 @@ on the development split and lie in the artefact.
 from __future__ import annotations
 
 import io
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -133,7 +134,10 @@ class Model:
             edges.append(edges[-1] + len(r.sentences))
         if edges[-1]:
             margins = self._margins(requests, edges)
-            p = self._fast.probabilities(np, margins)
+            if self._core is not None and len(margins) == 2:
+                p = self._core.weigh(margins[0], margins[1], self._fast.flat)
+            else:
+                p = self._fast.probabilities(np, margins)
             readings, complete = self._read(requests, edges, p, deadline, kept)
             for first, read in zip(edges, readings, strict=False):
                 if read:
@@ -144,7 +148,11 @@ class Model:
             p = np.zeros((0, len(LABELS)))
             readings, complete = [{} for _ in requests], True
         triples: list[list[float]] = p[:, : len(CATEGORIES)].tolist()
-        documents = self._head.documents(np, p, edges)
+        if self._core is not None:
+            q = self._core.documents(p, edges, self._head.of_documents)
+            documents = [dict[str, float](zip(CATEGORIES, row, strict=True)) for row in q]
+        else:
+            documents = self._head.documents(np, p, edges)
         return [
             Scored(triples[a:b], p[a:b], document, read, not complete)
             for a, b, document, read in zip(edges, edges[1:], documents, readings, strict=False)
@@ -264,8 +272,10 @@ class _Head:
     def __init__(self, data: Mapping[str, Any]) -> None:
         # (n_labels, n_parts + 1): the weight of each part's margin, offset.
         self._stack = data["stack"]
+        self.flat = array("d", self._stack.ravel().tolist())  # the same, for the compiled core
         # Of each category's fit: the weights of the likeliest sentence and of the rest, offset.
         self._document = tuple(zip(*(data["document"][c] for c in CATEGORIES), strict=True))
+        self.of_documents = array("d", [x for c in CATEGORIES for x in data["document"][c]])
 
     def probabilities(self, np: Any, margins: Sequence[Floats]) -> Doubles:
         z = np.zeros(margins[0].shape) + self._stack[:, -1]

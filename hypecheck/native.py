@@ -12,20 +12,11 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from array import array
 from collections.abc import Mapping, Sequence
-from ctypes import (
-    POINTER,
-    c_char_p,
-    c_double,
-    c_float,
-    c_int8,
-    c_int16,
-    c_int32,
-    c_int64,
-    c_uint8,
-    c_void_p,
-)
+from ctypes import c_char_p, c_int32, c_int64, c_void_p
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -39,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats: TypeAlias = NDArray[np.float32]
+    Doubles: TypeAlias = NDArray[np.float64]
 
 LIBRARY = Path(__file__).with_name("_core.so")
 ROW, HALVES = 24, 32  # numbers of a row of weights in the library: summed up, in memory
@@ -57,57 +49,34 @@ def library() -> ctypes.CDLL | None:
         lib = ctypes.CDLL(str(LIBRARY))
     except OSError:  # built for another machine
         return None
-    text, i32, i64 = c_char_p, c_int32, c_int64
-    floats, doubles, bytes_ = POINTER(c_float), POINTER(c_double), POINTER(c_int8)
-    ints, longs, marks = POINTER(c_int32), POINTER(c_int64), POINTER(c_uint8)
-    shorts = POINTER(c_int16)
+    # Arrays are given by their addresses: making a ctypes array takes longer than the work on it.
+    text, at, i32, i64 = c_char_p, c_void_p, c_int32, c_int64
     signatures: dict[str, tuple[Any, list[Any]]] = {
-        "hype_new": (c_void_p, [text, i64, c_void_p, i32, floats, doubles, ints, text, text]),
+        "hype_new": (at, [text, i64, at, i32, *[at] * 3, text, text]),
         "hype_conv": (
             i32,
-            [c_void_p, text, i64, i32, i32, bytes_, floats, i32, bytes_, floats, floats, shorts]
-            + [i32, i32]
-            + [bytes_, floats, i32] * 3
-            + [i32],
+            [at, text, i64, i32, i32, at, at, i32, *[at] * 4, i32, i32, *[at, at, i32] * 3, i32],
         ),
         "hype_kernel": (i32, [i32]),
-        "hype_free": (None, [c_void_p]),
-        "hype_score": (
-            i32,
-            [c_void_p, text, longs, longs, ints, i32, ints, ints, ints, floats, floats, i32],
-        ),
-        "hype_attribute": (i32, [c_void_p, text, i64, i32, doubles]),
-        "hype_cut": (None, [c_void_p, text, longs, longs, i32, ints, ints, ints]),
-        "hype_filter_new": (
-            c_void_p,
-            [
-                text,
-                ints,
-                marks,
-                ints,
-                ints,
-                ints,
-                ints,
-                ints,
-                ints,
-                ints,
-                marks,
-                i32,
-                i32,
-                i32,
-                i32,
-            ],
-        ),
-        "hype_filter_free": (None, [c_void_p]),
-        "hype_filter": (
-            i64,
-            [c_void_p, text, longs, ints, i32, longs, longs, ints, i64, longs],
-        ),
+        "hype_free": (None, [at]),
+        "hype_score": (i32, [at, text, *[at] * 3, i32, *[at] * 5, i32]),
+        "hype_weigh": (None, [at, at, at, i32, i32, at]),
+        "hype_documents": (None, [at, i32, at, i32, i32, at, at]),
+        "hype_attribute": (i32, [at, text, i64, i32, at]),
+        "hype_cut": (None, [at, text, at, at, i32, *[at] * 3]),
+        "hype_filter_new": (at, [text, *[at] * 10, *[i32] * 4]),
+        "hype_filter_free": (None, [at]),
+        "hype_filter": (i64, [at, text, at, at, i32, *[at] * 3, i64, at]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
     return lib
+
+
+def address(values: array[Any]) -> int:
+    """Give where an array's items lie, for a call of the library."""
+    return values.buffer_info()[0]
 
 
 class Scorer:
@@ -143,7 +112,7 @@ class Scorer:
         self._lib = lib
         self._lock = threading.Lock()  # the library keeps its scratch in the handle
         self._signals = signals
-        self._doubles = (c_double * 1024)()
+        self._doubles = array("d", bytes(8 * 1024))
         room = np.zeros(len(weights) * HALVES + HALVES, np.float16)
         first = -room.ctypes.data % (2 * HALVES) // 2  # a row a line of the cache
         rows = room[first : first + len(weights) * HALVES].reshape(-1, HALVES)
@@ -160,9 +129,9 @@ class Scorer:
             len(raw),
             rows.ctypes.data,
             len(weights),
-            self._pointer(wide, c_float),
-            self._pointer(np.asarray([scales[g] for g in order], np.float64), c_double),
-            self._pointer(np.asarray(known, np.int32), c_int32),
+            self._pointer(wide),
+            self._pointer(np.asarray([scales[g] for g in order], np.float64)),
+            self._pointer(np.asarray(known, np.int32)),
             " ".join(sorted(features.SELLING)).encode(),
             " ".join(sorted(features.REPORTING)).encode(),
         )
@@ -180,7 +149,7 @@ class Scorer:
             values = np.ascontiguousarray(data[name], np.int8)
             scale = np.ascontiguousarray(data[f"{name}_scale"], np.float32)
             self._kept += [values, scale]
-            return [self._pointer(values, c_int8), self._pointer(scale, c_float), values.shape[-1]]
+            return [self._pointer(values), self._pointer(scale), values.shape[-1]]
 
         kernel = np.ascontiguousarray(data["kernel"], np.int8)
         taps, _, filters = kernel.shape
@@ -192,10 +161,7 @@ class Scorer:
             len(pieces),
             unknown,
             *arrays("embedding"),
-            self._pointer(kernel, c_int8),
-            self._pointer(steps.inverse, c_float),
-            self._pointer(steps.unit, c_float),
-            self._pointer(steps.offset, c_int16),
+            *map(self._pointer, (kernel, steps.inverse, steps.unit, steps.offset)),
             taps,
             filters,
             *arrays("context"),
@@ -206,10 +172,12 @@ class Scorer:
         if not ok:
             raise ValueError("the compiled core cannot use the convolution's arrays")
 
-    def _pointer(self, array: Any, kind: Any) -> Any:
-        array = self._np.ascontiguousarray(array)
-        self._kept.append(array)
-        return array.ctypes.data_as(POINTER(kind))
+    def _pointer(self, values: Any) -> int:
+        """Keep an array for the library; give its address."""
+        values = self._np.ascontiguousarray(values)
+        self._kept.append(values)
+        out: int = values.ctypes.data
+        return out
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
@@ -237,41 +205,74 @@ class Scorer:
             live: by document, a bit for each category, in alphabetical order, with a hit that no
                 guard silenced.
         """
-        np = self._np
-        n = len(bounds)
-        linear: Floats = np.empty((n, len(LABELS)), np.float32)
-        conv: Floats | None = np.empty((n, len(LABELS)), np.float32) if self.has_conv else None
-        where = np.asarray(bounds, np.int64).reshape(n, 2)
-        starts, ends = np.ascontiguousarray(where[:, 0]), np.ascontiguousarray(where[:, 1])
-        sizes = np.zeros(n + 1, np.int32)
+        n, labels = len(bounds), len(LABELS)
+        linear = array("f", bytes(4 * n * labels))
+        conv = array("f", bytes(4 * n * labels)) if self.has_conv else None
+        starts, ends = array("q", [a for a, _ in bounds]), array("q", [b for _, b in bounds])
+        sizes = [0] * (n + 1)
         for i, rows in hits.items():
             sizes[i + 1] = len(rows)
-        first = np.cumsum(sizes, dtype=np.int32)
-        flat = np.asarray([r for i in sorted(hits) for r in hits[i]] or [0], np.int32)
-        edges = np.asarray(documents, np.int32)
-        bits = np.asarray(live, np.int32)
-
-        def at(array: Any, kind: Any) -> Any:
-            return array.ctypes.data_as(POINTER(kind))
-
+        first = array("i", accumulate(sizes))
+        flat = array("i", [r for i in sorted(hits) for r in hits[i]] or [0])
+        edges, bits = array("i", documents), array("i", live)
         with self._lock:
             ok = self._lib.hype_score(
                 self._handle,
                 text,
-                at(starts, c_int64),
-                at(ends, c_int64),
-                at(edges, c_int32),
+                address(starts),
+                address(ends),
+                address(edges),
                 len(documents) - 1,
-                at(first, c_int32),
-                at(flat, c_int32),
-                at(bits, c_int32),
-                at(linear, c_float),
-                None if conv is None else at(conv, c_float),
-                len(LABELS),
+                address(first),
+                address(flat),
+                address(bits),
+                address(linear),
+                None if conv is None else address(conv),
+                labels,
             )
         if not ok:
             raise MemoryError("the compiled core ran out of memory")
-        return linear, conv
+        return self._table(linear), None if conv is None else self._table(conv)
+
+    def _table(self, values: array[float]) -> Any:
+        """Give an array as one row a sentence."""
+        kind = {"f": "float32", "d": "float64"}[values.typecode]
+        return self._np.frombuffer(values, kind).reshape(-1, len(LABELS))
+
+    def weigh(self, linear: Floats, conv: Floats, stack: array[float]) -> Doubles:
+        """Give probabilities, (n_sentences, n_labels), of the margins that :meth:`score` gave.
+
+        Args:
+            linear: (n_sentences, n_labels).
+            conv: the same.
+            stack: (n_labels, 3): the weight of either, and an offset.
+        """
+        n, labels = linear.shape
+        out = array("d", bytes(8 * n * labels))
+        self._lib.hype_weigh(
+            linear.ctypes.data, conv.ctypes.data, address(stack), n, labels, address(out)
+        )
+        table: Doubles = self._table(out)
+        return table
+
+    def documents(
+        self, p: Doubles, edges: Sequence[int], weights: array[float]
+    ) -> list[list[float]]:
+        """Give for each document, by category, the probability of at least one flag in it.
+
+        Args:
+            p: (n_sentences, n_labels).
+            edges: the first sentence of each document, and the number of sentences.
+            weights: (n_categories, 3), see :class:`hypecheck.model._Head`.
+        """
+        docs, n = len(edges) - 1, len(weights) // 3
+        out = array("d", bytes(8 * docs * n))
+        firsts = array("i", edges)
+        self._lib.hype_documents(
+            p.ctypes.data, p.shape[1], address(firsts), docs, n, address(weights), address(out)
+        )
+        flat = out.tolist()
+        return [flat[d * n : d * n + n] for d in range(docs)]
 
     def attribute(self, body: str, label: int) -> list[float]:
         """Give the weight of each white-space word of ``body``: :meth:`Linear.attribute`."""
@@ -279,27 +280,31 @@ class Scorer:
         with self._lock:
             out = self._doubles  # to make an array for each sentence takes longer than the sums
             if len(raw) >= 2 * len(out):
-                out = (c_double * (len(raw) // 2 + 1))()
-            n = self._lib.hype_attribute(self._handle, raw, len(raw), label, out)
+                out = array("d", bytes(8 * (len(raw) // 2 + 1)))
+            n = self._lib.hype_attribute(self._handle, raw, len(raw), label, address(out))
             if n < 0:
                 raise MemoryError("the compiled core ran out of memory")
-            return out[:n]
+            return out[:n].tolist()
 
     def cut(self, text: bytes, bounds: Sequence[tuple[int, int]]) -> list[Pieces]:
         """Cut sentences, given by their places in a normalised text: :meth:`WordPieces.cut`."""
         n = len(bounds)
-        starts = (c_int64 * n)(*[a for a, _ in bounds])
-        ends = (c_int64 * n)(*[b for _, b in bounds])
-        ids = (c_int32 * (n * LONGEST))()
-        places = (c_int32 * (n * 2 * LONGEST))()
-        counts = (c_int32 * n)()
-        self._lib.hype_cut(self._handle, text, starts, ends, n, ids, places, counts)
+        starts, ends = array("q", [a for a, _ in bounds]), array("q", [b for _, b in bounds])
+        ids, places = (array("i", bytes(4 * n * k * LONGEST)) for k in (1, 2))
+        counts = array("i", bytes(4 * n))
+        self._lib.hype_cut(
+            self._handle,
+            text,
+            *map(address, (starts, ends)),
+            n,
+            *map(address, (ids, places, counts)),
+        )
         out = []
         for i, size in enumerate(counts):
             k = i * LONGEST
-            flat = places[2 * k : 2 * (k + size)]
+            flat = places[2 * k : 2 * (k + size)].tolist()
             offsets = list(zip(flat[::2], flat[1::2], strict=True))
-            out.append(Pieces(ids[k : k + size], offsets))
+            out.append(Pieces(ids[k : k + size].tolist(), offsets))
         return out
 
 

@@ -12,14 +12,14 @@ import json
 import threading
 from array import array
 from collections.abc import Sequence
-from ctypes import c_int32, c_int64, c_uint8
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from hypecheck import literals, store
 from hypecheck.literals import EDGE
+from hypecheck.native import address
 from hypecheck.types import Sentence
 
 Tables: TypeAlias = "dict[str, array[int]]"
@@ -62,11 +62,11 @@ class Screen:
         self._kept = (tables, text)  # the library points into them
         self._handle = lib.hype_filter_new(
             text,
-            _at(tables["at"]),
-            _at(tables["edges"]),
-            *(_at(tables[name]) for name in _LISTS),
-            _at(tables["pattern"]),
-            _at(tables["judged"]),
+            address(tables["at"]),
+            address(tables["edges"]),
+            *(address(tables[name]) for name in _LISTS),
+            address(tables["pattern"]),
+            address(tables["judged"]),
             len(tables["at"]) - 1,
             len(tables["way_first"]) - 1,
             len(tables["pattern"]),
@@ -101,26 +101,26 @@ class Screen:
         last = array("q", bytes(8 * len(texts)))
         room = 64 + 24 * len(starts)
         while True:
-            out = (c_int32 * (2 * room))()
+            out = array("i", bytes(8 * room))
             with self._lock:
                 n = self._lib.hype_filter(
                     self._handle,
                     low,
-                    _at(first),
-                    _at(edges),
+                    address(first),
+                    address(edges),
                     len(texts),
-                    _at(starts),
-                    _at(ends),
-                    out,
+                    address(starts),
+                    address(ends),
+                    address(out),
                     room,
-                    _at(last),
+                    address(last),
                 )
             if n < 0:
                 raise MemoryError("the compiled core ran out of memory")
             if n <= room:
                 break
             room = n
-        flat = out[: 2 * n]
+        flat = out[: 2 * n].tolist()
         found: list[list[tuple[int, int]]] = []
         a = 0
         for base, b in zip(edges, last, strict=False):
@@ -128,14 +128,6 @@ class Screen:
             found.append([(s - base if s >= 0 else WHOLE, p) for s, p in pairs])
             a = b
         return found
-
-
-def _at(values: array[int]) -> Any:
-    """Give a pointer to an array's items."""
-    kind: Any = {"i": c_int32, "q": c_int64, "B": c_uint8}[values.typecode]
-    if not values:
-        return (kind * 1)()
-    return (kind * len(values)).from_buffer(values)
 
 
 def _tables(
