@@ -20,7 +20,7 @@ from conftest import SERVE, Ask, Server
 
 from hypecheck.errors import HypeCheckError
 from hypecheck.service.access import Access
-from hypecheck.service.engine import Engine
+from hypecheck.service.engine import Choice, Engine
 from hypecheck.service.keys import Keys, new_key
 from hypecheck.service.observe import Counts, Metrics
 from hypecheck.service.problems import ProblemError
@@ -462,3 +462,27 @@ def test_workers_share_their_metrics(start: Callable[..., Server]) -> None:
         counts |= set(re.findall(r"^hypecheck_documents_total (\S+)", got, re.M))
     assert counts == {"12.0"}
     assert several.stop() in (0, -15)
+
+
+def test_a_short_text_is_checked_at_once_unless_threads_are_busy() -> None:
+    engine = Engine(Settings(model="fast", threads=2))
+    engine.load()
+    fast = engine.default
+    assert engine.quick(fast, "Act now!")
+    assert not engine.quick(fast, "Act now! " * 1000)
+    assert not engine.quick(Choice("balanced", "default"), "Act now!")
+
+    async def threads() -> tuple[int, int]:
+        alone = await engine.run(threading.get_ident, quick=True)
+        go_on = threading.Event()
+        busy = asyncio.ensure_future(engine.run(go_on.wait))
+        await asyncio.sleep(0.05)
+        beside = asyncio.ensure_future(engine.run(threading.get_ident, quick=True))
+        await asyncio.sleep(0.05)
+        go_on.set()
+        await busy
+        return alone, await beside
+
+    alone, beside = asyncio.run(threads())
+    assert alone == threading.get_ident() != beside
+    engine.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
+from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from hypecheck.formats.options import Options
@@ -91,4 +93,11 @@ def dumps(value: object, indent: int | None = None) -> str:
 
 
 def _fields(value: DataclassInstance) -> dict[str, Any]:
-    return {f.name: getattr(value, f.name) for f in fields(value)}
+    names, get = _of(type(value))
+    return dict(zip(names, get(value), strict=True))
+
+
+@cache
+def _of(kind: type[DataclassInstance]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(f.name for f in fields(kind))
+    return names, attrgetter(*names)

@@ -280,7 +280,8 @@ async def _check(request: Request, engine: TheEngine) -> Response:
         counts.add(report)
         return dumps(answer(report, document, code, detected=given["language"] == "auto"))
 
-    content = await engine.run(work)
+    quick = text is not None and engine.quick(chosen, document.plain)
+    content = await engine.run(work, quick=quick)
     return AsciiJSON(content, headers={"Cache-Control": "no-store"})
 
 

@@ -86,13 +86,14 @@ def dumps(content: Any) -> bytes:
     return json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode("ascii")
 
 
-def engine_of(request: Request) -> Engine:
+# Not plain functions: FastAPI would run those in a thread, which costs more than all else here.
+async def engine_of(request: Request) -> Engine:
     """Give the application's engine."""
     engine: Engine = request.app.state.engine
     return engine
 
 
-def settings_of(request: Request) -> Settings:
+async def settings_of(request: Request) -> Settings:
     """Give the application's settings."""
     settings: Settings = request.app.state.settings
     return settings
@@ -153,7 +154,8 @@ async def check(body: CheckRequest, request: Request, engine: TheEngine) -> Resp
         wanted = body.model_copy(update={"include_text": True}) if html else body
         return dumps(serialise(report, wanted))
 
-    return _no_store(await engine.run(work))
+    quick = body.format == "text" and engine.quick(chosen, body.text)
+    return _no_store(await engine.run(work, quick=quick))
 
 
 @router.post(
