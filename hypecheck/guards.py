@@ -121,6 +121,7 @@ _OTHER_TRADE = Regexp(
     r"|broadband|video games?)",
 )
 _LONG_ENOUGH = 40  # words
+_SHORTEST_CUE = 2  # characters
 _LEADING = ("refuted", "reported")  # guards of which a list's lead-in may hold the cue
 _ENTRY = re.compile(r"(?m)^[ \t]*[\[(]?(\d{1,2})[\]).]? +(?=.*(?:19|20)\d\d)")
 _CITATION = Regexp(r"\[(\d{1,2})\]|\((\d{1,2})\)")
@@ -389,9 +390,8 @@ def _may_be_silenced(
     if lead_in:
         return reach.lead_in.span(raw, s.start, s.end) is not None
     return (
-        reach.before.span(raw, s.start, c.start) is not None
-        or reach.behind.span(raw, c.end, s.end) is not None
-    )
+        c.start - s.start >= _SHORTEST_CUE and reach.before.span(raw, s.start, c.start) is not None
+    ) or (c.end + _SHORTEST_CUE <= s.end and reach.behind.span(raw, c.end, s.end) is not None)
 
 
 def _scope_sentences(text: str, sentences: Sequence[Sentence], c: Candidate) -> tuple[int, ...]:

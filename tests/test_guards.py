@@ -298,3 +298,10 @@ def test_tokens_are_those_of_a_blank_pipeline() -> None:
         assert [(t.text, t.lower_, t.is_punct) for t in guards._context().tokenize(text)] == [
             (t.text, t.lower_, t.is_punct) for t in blank.make_doc(text)
         ]
+
+
+def test_no_cue_is_shorter_than_what_is_looked_into() -> None:
+    table, _ = guards._cue_table()
+    words = {w for group in table["cue"] for phrase in group["phrases"] for w in [phrase]}
+    assert min(map(len, words)) >= guards._SHORTEST_CUE
+    assert min(len(w) for some in table["words"].values() for w in some) >= guards._SHORTEST_CUE
