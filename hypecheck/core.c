@@ -1154,11 +1154,15 @@ static void relu(float *x, const float *bias, int n) {
     }
 }
 
-#define AT_ONCE 96 /* sentences whose hidden layer is computed together: they stay in the cache */
+#define AT_ONCE 96 /* sentences that are computed together: what is made of them stays in the cache */
 
+/* Score some documents whose sentences begin at `doc_first[0]`. */
 static int score_conv(Model *m, const char *text, const int64_t *start, const int64_t *end,
                       const int32_t *doc_first, int32_t docs, float *out, int labels) {
-    int32_t n = doc_first[docs];
+    int32_t base = doc_first[0], n = doc_first[docs] - base;
+    start += base;
+    end += base;
+    out += (size_t)base * labels;
     int filters = m->filters, f = 2 * filters, half = m->taps / 2;
     int c = layer_columns(&m->before), h = layer_columns(&m->hidden_pooled);
     int o = layer_columns(&m->last);
@@ -1207,7 +1211,7 @@ static int score_conv(Model *m, const char *text, const int64_t *start, const in
         float *mean = means + (size_t)d * f;
         int32_t size = doc_first[d + 1] - doc_first[d];
         memset(mean, 0, (size_t)f * sizeof(float));
-        for (int32_t i = doc_first[d]; i < doc_first[d + 1]; i++)
+        for (int32_t i = doc_first[d] - base; i < doc_first[d + 1] - base; i++)
             for (int k = 0; k < f; k++) mean[k] += pooled[(size_t)i * f + k];
         for (int k = 0; k < f; k++) mean[k] /= (float)(size ? size : 1);
     }
@@ -1217,12 +1221,12 @@ static int score_conv(Model *m, const char *text, const int64_t *start, const in
     for (int32_t from = 0, d = 0; from < n; from += AT_ONCE) {
         int32_t size = n - from < AT_ONCE ? n - from : AT_ONCE;
         for (int32_t i = from; i < from + size; i++) {
-            while (i >= doc_first[d + 1]) d++;
+            while (i >= doc_first[d + 1] - base) d++;
             float *to = contexts + (size_t)(i - from) * c;
             memcpy(to, shared + (size_t)d * c, (size_t)c * sizeof(float));
-            if (i > doc_first[d])
+            if (i > doc_first[d] - base)
                 for (int k = 0; k < c; k++) to[k] += before[(size_t)(i - 1) * c + k];
-            if (i + 1 < doc_first[d + 1])
+            if (i + 1 < doc_first[d + 1] - base)
                 for (int k = 0; k < c; k++) to[k] += after[(size_t)(i + 1) * c + k];
             relu(to, m->context_bias, c);
         }
@@ -1259,8 +1263,13 @@ int hype_score(Model *m, const char *text, const int64_t *start, const int64_t *
                              hit_rows, live[d], linear + (size_t)i * labels, labels))
             return 0;
     }
-    return !conv || !doc_first[docs]
-           || score_conv(m, text, start, end, doc_first, docs, conv, labels);
+    for (int32_t d = 0, next; conv && d < docs; d = next) {
+        for (next = d + 1; next < docs && doc_first[next + 1] - doc_first[d] <= AT_ONCE;) next++;
+        if (doc_first[next] > doc_first[d]
+            && !score_conv(m, text, start, end, doc_first + d, next - d, conv, labels))
+            return 0;
+    }
+    return 1;
 }
 
 /* Weigh both margins, (n, labels) each, by a stack (labels, 3), the offset last; `p` is (n, labels). */
