@@ -3,8 +3,9 @@
     python benchmarks/api.py [--seconds 20] [--presidio PYTHON]
 
 Every server is a process of its own; they are asked in turn, some requests each, over and over, so
-that whatever else the machine does falls on all alike. Ads and pages are never the same twice,
-unless the title says so: kept answers would otherwise be what is measured. "The service" is what
+that whatever else the machine does falls on all alike. Ads and pages are never the same twice, nor
+are their beginnings, which the transformer reads with each sentence, unless the title says so: what
+is kept would otherwise be what is measured. "The service" is what
 HTTP adds to the checker and the echo; the checker, too, runs in a process of its own for that.
 ``--presidio`` names a Python that has presidio-analyzer and flask (see benchmarks/README.md).
 """
@@ -219,7 +220,7 @@ def measure(services: dict[str, Service], bare: dict[str, Bare], seconds: float)
         end = time.perf_counter() + seconds
         while warm or time.perf_counter() < end:
             fresh = [
-                text if len(pool) == 1 else f"{text}\nNo. {next(numbers)}"
+                text if len(pool) == 1 else f"No. {next(numbers)}\n{text}"
                 for text in itertools.islice(several, block)
             ]
             for name, service in asked.items():

@@ -267,6 +267,11 @@ static int32_t grams_find(const Model *m, uint64_t hash) {
     return m->grams[i].hash ? (int32_t)i : -1;
 }
 
+/* Have what grams_find() will look at fetched: the table is larger than the caches. */
+static void grams_fetch(const Model *m, uint64_t hash) {
+    __builtin_prefetch(&m->grams[hash & (m->grams_size - 1)]);
+}
+
 static uint64_t chars_key(const char *s, size_t n) {
     uint64_t key = n;
     for (size_t i = 0; i < n; i++) key = key << 8 | (unsigned char)s[i];
@@ -696,6 +701,14 @@ static int score_linear(Model *m, const char *text, const int64_t *start, const 
         if (count < 0) return 0;
     }
     m->first_token[n] = count;
+    for (int32_t i = 0; i < n; i++)
+        for (int32_t k = m->first_token[i]; k < m->first_token[i + 1]; k++) {
+            uint64_t h = m->tokens[k].hash;
+            grams_fetch(m, h);
+            if (k + 1 >= m->first_token[i + 1]) break;
+            grams_fetch(m, h = hash_pair(h, m->tokens[k + 1].hash));
+            if (k + 2 < m->first_token[i + 1]) grams_fetch(m, hash_pair(h, m->tokens[k + 2].hash));
+        }
 
     /* The document's words, and its voice. */
     float shared[ROW], sum[ROW];
@@ -1382,6 +1395,19 @@ typedef struct {
     uint16_t depth;
 } State;
 
+/* What is needed of a literal, in half a line of the cache. */
+typedef struct {
+    int32_t at, size; /* its letters in the text */
+    int32_t parent;   /* the longest other one that it begins with, or -1 */
+    int32_t clauses;  /* where those that it fulfils begin; up to FEW lie in `few` too */
+    int32_t few[2];
+    uint16_t n_clauses;
+    uint8_t edges;    /* bit 0: begins at the edge of a word, bit 1: ends at one */
+    uint8_t triggers; /* whether it makes a way likely */
+} Literal;
+
+#define FEW 2
+
 typedef struct {
     int64_t start;
     int32_t literal;
@@ -1389,9 +1415,8 @@ typedef struct {
 
 typedef struct {
     const char *text;     /* literals, one behind the other, sorted by their letters */
-    const int32_t *at;    /* (n_literals + 1,) */
-    const uint8_t *edges; /* bit 0: begins at the edge of a word, bit 1: ends at one */
-    const int32_t *clause_first, *clauses; /* by literal, the clauses that it fulfils */
+    Literal *literals;
+    const int32_t *clauses; /* by literal, those that it fulfils */
     const int32_t *way_first, *ways;   /* by clause, the ways to match that it makes likely */
     const int32_t *need_first, *needs; /* by way, its clauses; ~: the first of a place */
     const int32_t *pattern;            /* by way, its pattern */
@@ -1402,8 +1427,6 @@ typedef struct {
     uint16_t *next; /* (n_states, letters) */
     uint16_t *hit;  /* by state, the first of those in which literals end, or 0 */
     State *states;
-    int32_t *parent; /* by literal, the longest other one that it begins with, or -1 */
-    uint8_t *triggers; /* by literal, whether it makes a way likely */
     uint32_t *seen;    /* by clause, the last sentence or document in which it is fulfilled */
     uint32_t *waits;   /* by way, the last one in which it is to be looked at */
     uint32_t *told;    /* by pattern, the last one in which it is reported */
@@ -1416,13 +1439,11 @@ typedef struct {
 
 void hype_filter_free(Filter *f) {
     if (!f) return;
-    free(f->next); free(f->hit); free(f->states); free(f->parent);
-    free(f->triggers); free(f->seen); free(f->waits); free(f->told); free(f->hits);
+    free(f->next); free(f->hit); free(f->states); free(f->literals);
+    free(f->seen); free(f->waits); free(f->told); free(f->hits);
     free(f->waiting); free(f->waiting_document);
     free(f);
 }
-
-static int32_t literal_size(const Filter *f, int32_t x) { return f->at[x + 1] - f->at[x]; }
 
 /* Enter the first letters of all literals; 0 where there are more than STATES of them. */
 static int filter_enter(Filter *f) {
@@ -1430,10 +1451,10 @@ static int filter_enter(Filter *f) {
     f->n_states = 1;
     memset(f->states, 0, sizeof *f->states);
     for (int32_t x = 0; x < f->n_literals; x++) {
-        int32_t size = literal_size(f, x), state = 0;
+        int32_t size = f->literals[x].size, state = 0;
         for (int32_t k = 0; k < size && k < f->depth; k++) {
             uint16_t *next = f->next + (size_t)state * f->letters
-                             + f->letter[(uint8_t)f->text[f->at[x] + k]];
+                             + f->letter[(uint8_t)f->text[f->literals[x].at + k]];
             if (!*next) {
                 if (f->n_states == STATES) return 0;
                 State made = {x, x, 0, (uint16_t)(k + 1)};
@@ -1451,10 +1472,11 @@ static int filter_enter(Filter *f) {
 
 static int filter_automaton(Filter *f) {
     f->letters = 1;
-    for (int32_t i = 0; i < f->at[f->n_literals]; i++) {
-        uint8_t c = (uint8_t)f->text[i];
-        if (!f->letter[c]) f->letter[c] = (uint8_t)f->letters++;
-    }
+    for (int32_t x = 0; x < f->n_literals; x++)
+        for (int32_t k = 0; k < f->literals[x].size; k++) {
+            uint8_t c = (uint8_t)f->text[f->literals[x].at + k];
+            if (!f->letter[c]) f->letter[c] = (uint8_t)f->letters++;
+        }
     f->next = malloc((size_t)STATES * f->letters * sizeof *f->next);
     f->states = malloc(STATES * sizeof *f->states);
     uint16_t *fail = calloc(STATES, sizeof *fail), *queue = calloc(STATES, sizeof *queue);
@@ -1493,9 +1515,8 @@ static int filter_automaton(Filter *f) {
 }
 
 static int begins_with(const Filter *f, int32_t x, int32_t y) {
-    int32_t size = literal_size(f, y);
-    return size <= literal_size(f, x)
-           && !memcmp(f->text + f->at[x], f->text + f->at[y], (size_t)size);
+    const Literal *a = &f->literals[x], *b = &f->literals[y];
+    return b->size <= a->size && !memcmp(f->text + a->at, f->text + b->at, (size_t)b->size);
 }
 
 Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edges,
@@ -1506,33 +1527,44 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
                         int32_t n_ways, int32_t n_patterns) {
     Filter *f = calloc(1, sizeof *f);
     if (!f) return NULL;
-    f->text = text; f->at = at; f->edges = edges;
-    f->clause_first = clause_first; f->clauses = clauses;
+    f->text = text; f->clauses = clauses;
     f->way_first = way_first; f->ways = ways;
     f->need_first = need_first; f->needs = needs; f->pattern = pattern; f->whole = whole;
     f->n_literals = n_literals; f->n_clauses = n_clauses;
     f->n_ways = n_ways; f->n_patterns = n_patterns;
-    f->triggers = calloc((size_t)n_literals + 1, 1);
+    f->literals = calloc((size_t)n_literals + 1, sizeof *f->literals);
     f->seen = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
     f->waits = calloc((size_t)n_ways + 1, sizeof(uint32_t));
     f->told = calloc((size_t)n_patterns + 1, sizeof(uint32_t));
     f->waiting = malloc(((size_t)n_ways + 1) * sizeof(int32_t));
     f->waiting_document = malloc(((size_t)n_ways + 1) * sizeof(int32_t));
-    f->parent = malloc(((size_t)n_literals + 1) * sizeof(int32_t));
-    if (!f->triggers || !f->seen || !f->waits || !f->told || !f->waiting || !f->waiting_document || !f->parent
-        || !filter_automaton(f)) {
+    int ok = f->literals && f->seen && f->waits && f->told && f->waiting && f->waiting_document;
+    for (int32_t x = 0; ok && x < n_literals; x++) {
+        Literal *l = &f->literals[x];
+        int32_t first = clause_first[x], n = clause_first[x + 1] - first;
+        l->at = at[x];
+        l->size = at[x + 1] - at[x];
+        l->parent = -1;
+        l->clauses = first;
+        l->n_clauses = (uint16_t)n;
+        l->edges = edges[x];
+        ok = n <= UINT16_MAX;
+        for (int32_t c = 0; c < n; c++) {
+            int32_t clause = clauses[first + c];
+            if (c < FEW) l->few[c] = clause;
+            l->triggers |= way_first[clause] < way_first[clause + 1];
+        }
+    }
+    if (!ok || !filter_automaton(f)) {
         hype_filter_free(f);
         return NULL;
     }
     for (int32_t i = 0; i < f->n_states; i++)
         for (int32_t x = f->states[i].first; x < f->states[i].end; x++) {
             int32_t up = x > f->states[i].first ? x - 1 : -1;
-            while (up >= 0 && !begins_with(f, x, up)) up = f->parent[up];
-            f->parent[x] = up;
+            while (up >= 0 && !begins_with(f, x, up)) up = f->literals[up].parent;
+            f->literals[x].parent = up;
         }
-    for (int32_t x = 0; x < n_literals; x++)
-        for (int32_t c = clause_first[x]; c < clause_first[x + 1]; c++)
-            f->triggers[x] |= way_first[clauses[c]] < way_first[clauses[c] + 1];
     return f;
 }
 
@@ -1542,8 +1574,8 @@ static int32_t filter_last(const Filter *f, const State *state, const char *s, i
     int32_t low = state->first, high = state->end;
     while (low < high) {
         int32_t middle = low + (high - low) / 2;
-        int64_t size = literal_size(f, middle);
-        int order = memcmp(s, f->text + f->at[middle], (size_t)(size < n ? size : n));
+        int64_t size = f->literals[middle].size;
+        int order = memcmp(s, f->text + f->literals[middle].at, (size_t)(size < n ? size : n));
         if (order > 0 || (order == 0 && size <= n)) low = middle + 1;
         else high = middle;
     }
@@ -1563,9 +1595,15 @@ static void tell(Pairs *p, int32_t sentence, int32_t pattern) {
     p->count++;
 }
 
+static const int32_t *clauses_of(const Filter *f, const Literal *l) {
+    return l->n_clauses <= FEW ? l->few : f->clauses + l->clauses;
+}
+
 static int fulfils(const Filter *f, int32_t literal, int32_t clause) {
-    for (int32_t c = f->clause_first[literal]; c < f->clause_first[literal + 1]; c++)
-        if (f->clauses[c] == clause) return 1;
+    const Literal *l = &f->literals[literal];
+    const int32_t *clauses = clauses_of(f, l);
+    for (int c = 0; c < l->n_clauses; c++)
+        if (clauses[c] == clause) return 1;
     return 0;
 }
 
@@ -1594,7 +1632,7 @@ static int in_order(const Filter *f, int32_t way, uint32_t since, int32_t first,
             const Hit *hit = &f->hits[h];
             if (hit->start - DEPTH >= soonest) break; /* they come by where DEPTH letters end */
             if (hit->start < behind || !fulfils(f, hit->literal, clause)) continue;
-            int64_t stop = hit->start + literal_size(f, hit->literal);
+            int64_t stop = hit->start + f->literals[hit->literal].size;
             if (stop < soonest) soonest = stop;
         }
         if (soonest == INT64_MAX) return 0;
@@ -1628,14 +1666,15 @@ static int note(Filter *f, Turn *t, int32_t literal, int64_t start, int inside) 
         Hit hit = {start, literal};
         f->hits[f->n_hits++] = hit;
     }
-    int32_t first = f->clause_first[literal], end = f->clause_first[literal + 1];
-    for (int32_t c = first; c < end; c++) {
-        uint32_t *seen = &f->seen[f->clauses[c]];
+    const Literal *l = &f->literals[literal];
+    const int32_t *clauses = clauses_of(f, l);
+    for (int c = 0; c < l->n_clauses; c++) {
+        uint32_t *seen = &f->seen[clauses[c]];
         /* What stands in no sentence counts for the document alone. */
         if (inside || *seen < t->document) *seen = inside ? t->sentence : t->document;
     }
-    for (int32_t c = first; f->triggers[literal] && c < end; c++) {
-        int32_t clause = f->clauses[c];
+    for (int c = 0; l->triggers && c < l->n_clauses; c++) {
+        int32_t clause = clauses[c];
         for (int32_t w = f->way_first[clause]; w < f->way_first[clause + 1]; w++) {
             int32_t way = f->ways[w];
             if (f->whole[f->pattern[way]]) {
@@ -1687,14 +1726,14 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
                 int64_t at = i + 1 - here->depth;
                 int32_t x = here->depth < f->depth ? here->end - 1
                                                    : filter_last(f, here, low + at, to - at);
-                for (; x >= 0; x = f->parent[x]) {
-                    int32_t size = literal_size(f, x);
+                for (; x >= 0; x = f->literals[x].parent) {
+                    const Literal *l = &f->literals[x];
+                    int32_t size = l->size;
                     if (size > here->depth
-                        && (size > to - at
-                            || memcmp(low + at, f->text + f->at[x], (size_t)size)))
+                        && (size > to - at || memcmp(low + at, f->text + l->at, (size_t)size)))
                         continue;
-                    if ((f->edges[x] & 1) && at > from && in_word(low[at - 1])) continue;
-                    if ((f->edges[x] & 2) && at + size < to && in_word(low[at + size])) continue;
+                    if ((l->edges & 1) && at > from && in_word(low[at - 1])) continue;
+                    if ((l->edges & 2) && at + size < to && in_word(low[at + size])) continue;
                     int inside = s < last && at >= start[s] && at + size <= end[s];
                     if (!note(f, &turn, x, at, inside)) return -1;
                 }
