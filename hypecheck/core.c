@@ -4,9 +4,9 @@
  * a twin in Python that gives the same results (tests/test_native.py). Text is the ASCII text of
  * normalise.py. A handle is used by one thread at a time.
  *
- * A row of weights is as wide as LABELS, filled up to ROW floats. Sums run in the order of the
- * Python twin where that has one; what a sentence gets depends on its document alone, never on the
- * batch that it came in or on what was read before.
+ * A row of weights is as wide as LABELS, filled up to ROW floats. The convolution sums up whole
+ * numbers, the linear part floats in one order: what a sentence gets depends on its document alone,
+ * never on the processor, the batch that it came in or what was read before.
  */
 #include <math.h>
 #include <stdint.h>
@@ -162,10 +162,9 @@ typedef struct {
     int32_t n_rows;
     const int8_t *embedding;      /* (n_pieces, width) */
     const float *embedding_scale; /* (n_pieces,) */
-    const int8_t *kernel;         /* (taps, width, filters) */
     const float *inverse, *unit;  /* (filters,), see conv.Steps */
     const int16_t *offset;        /* (filters,) */
-    int32_t n_pieces, width, taps, filters, n_context, n_hidden, unknown, keep;
+    int32_t n_pieces, width, taps, filters, unknown, keep;
     /* own */
     float bias[ROW];
     double scales[6]; /* words, chars, before, after, document, signals */
@@ -473,7 +472,7 @@ int hype_conv(Model *m, const char *pieces, int64_t pieces_size, int32_t n_piece
     m->n_pieces = n_pieces; m->unknown = unknown;
     m->embedding = embedding; m->embedding_scale = embedding_scale; m->width = width;
     m->inverse = inverse; m->unit = unit; m->offset = offset;
-    m->taps = taps; m->filters = filters; m->n_context = n_context; m->n_hidden = n_hidden;
+    m->taps = taps; m->filters = filters;
     m->keep = keep < n_pieces ? keep : n_pieces;
     int f = 2 * filters, wide = up(filters, WIDE);
     m->table = calloc((size_t)n_pieces, sizeof *m->table);
