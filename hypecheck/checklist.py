@@ -202,7 +202,10 @@ class Checklist:
     def _find_there(
         self, entry: Entry, where: Mapping[int, Sequence[int]], reading: _Reading
     ) -> list[tuple[int, int]]:
-        """Do what :meth:`_find` does where it is known what may match in which sentence."""
+        """Do what :meth:`_find` does where it is known what may match in which sentence.
+
+        A match lies in its sentence whole: a pattern must not ask for what stands behind it.
+        """
         if not where:
             return []
         if any(k < 0 for ks in where.values() for k in ks):

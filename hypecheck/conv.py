@@ -189,6 +189,8 @@ class _Layer:
         self._np = np
         self._size = len(weights) // blocks
         # Sums of such whole numbers stay below 2^24: floats hold them exactly.
+        if self._size * TOP * 127 >= 1 << 24:
+            raise ValueError("a layer of the convolution is too deep for sums in whole numbers")
         self._weights = np.asarray(weights, np.float32)
         self._scale = scale
 

@@ -5,7 +5,7 @@
  * normalise.py. A handle is used by one thread at a time.
  *
  * A row of weights is as wide as LABELS, filled up to ROW floats. The convolution sums up whole
- * numbers, the linear part floats in one order: what a sentence gets depends on its document alone,
+ * numbers, the linear part floats in one order: a sentence's margins depend on its document alone,
  * never on the processor, the batch that it came in or what was read before.
  */
 #include <math.h>
@@ -962,28 +962,30 @@ VNNI static void dot_vnni(int32_t (*sums)[PANEL], const uint8_t *z, size_t apart
 }
 #endif
 
-static int kernels_allowed = 2;
+static Dot *dot_now;
 
-/* Allow multiplying in no better way than this: 0 plain C, 1 AVX2, 2 AVX-512 VNNI. Gives the way that
- * is taken. All give the same numbers; for tests and measurements. */
+/* Multiply in no better way than this: 0 plain C, 1 AVX2, 2 AVX-512 VNNI. Gives the way that is
+ * taken. All give the same numbers; for tests and measurements. */
 int hype_kernel(int best) {
-    kernels_allowed = best;
+    int way = 0;
 #ifdef X86
+    static Dot *const ways[] = {dot_plain, dot_avx2, dot_vnni};
     if (best >= 2 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")
         && __builtin_cpu_supports("avx512vl"))
-        return 2;
-    if (best >= 1 && __builtin_cpu_supports("avx2")) return 1;
+        way = 2;
+    else if (best >= 1 && __builtin_cpu_supports("avx2"))
+        way = 1;
+    dot_now = ways[way];
+#else
+    (void)best;
+    dot_now = dot_plain;
 #endif
-    return 0;
+    return way;
 }
 
 static Dot *dot(void) {
-#ifdef X86
-    static Dot *const ways[] = {dot_plain, dot_avx2, dot_vnni};
-    return ways[hype_kernel(kernels_allowed)];
-#else
-    return dot_plain;
-#endif
+    if (!dot_now) hype_kernel(2);
+    return dot_now;
 }
 
 /* Round a block of numbers, none below zero, to whole numbers up to 255; give what 1 then stands for. */
@@ -1069,7 +1071,7 @@ static void make_products(Model *m, const int32_t *ids, int n) {
     }
 }
 
-/* Give a piece's products; made when first met, kept as long as there is room. They stay in their
+/* Give a piece's products; those that learn_pieces() had no room for are made, and stay in their
  * place for as many calls as two sentences have pieces. */
 static const int16_t *piece_products(Model *m, int32_t id) {
     size_t size = (size_t)m->taps * up(m->filters, WIDE);

@@ -109,11 +109,16 @@ class Matcher:
         if lib is None:
             return None
         patterns = [[r.pattern] for r in self._rules] + [[p] for p in self._others]
-        # Of a rule nothing counts that begins between sentences; of the others it may (_trim).
-        whole: list[bool | None] = ["<hit>" in r.pattern for r in self._rules]
+        # What begins between sentences counts for no rule; for the others it may.
+        whole: list[bool | None] = [self._reaches(i) for i in range(len(self._rules))]
         whole += [None] * len(self._others)
-        sample = [unmark(x)[0].lower() for r in self._rules for x in (*r.fires, *r.silent)]
+        # Some of what the rules are made for: more would take longer to count than it gains.
+        sample = [unmark(x)[0].lower() for r in self._rules for x in (*r.fires, *r.silent)[::4]]
         return Screen(lib, patterns, whole, sample)
+
+    def _reaches(self, i: int) -> bool:
+        """Tell whether a rule's matches may reach beyond the sentence of their hit."""
+        return "<hit>" in self._rules[i].pattern
 
     def _anywhere(
         self,
@@ -122,6 +127,10 @@ class Matcher:
         sentences: Sequence[Sentence],
         hits: list[tuple[int, int, int, int]],
     ) -> None:
+        if not self._reaches(i):
+            for k in range(len(sentences)):
+                self._inside(i, k, text, sentences, hits)
+            return
         starts = [s.start for s in sentences]
         for start, end in _spans(self._regexp(i), text, sentences, starts):
             hits.append((i, bisect_right(starts, start) - 1, start, end))
@@ -134,7 +143,7 @@ class Matcher:
         sentences: Sequence[Sentence],
         hits: list[tuple[int, int, int, int]],
     ) -> None:
-        """Find one rule in one sentence, as :func:`_spans` would in the whole text.
+        """Find one rule, whose matches lie in one sentence, in one.
 
         It looks from where the sentence before ends: a match that begins in the gap, with a list's
         number, takes its words away from a later one.

@@ -164,7 +164,9 @@ class Model:
             return None
         conv = None
         if "pieces" in data:
-            conv = data["conv"], data["pieces"], self._pieces.unknown
+            from hypecheck.conv import Steps
+
+            conv = data["conv"], Steps(data["conv"]), data["pieces"], self._pieces.unknown
         linear = self.linear
         core = native.Scorer(
             lib,
@@ -250,7 +252,7 @@ class Model:
     def self_check(self, tier: str) -> None:
         """Compare the probe sentences with the manifest.
 
-        Sums differ a little between processors, those in int8 more than those in floats.
+        The transformer's sums differ a little between processors.
 
         Raises:
             ModelError: a probability differs.

@@ -18,16 +18,22 @@ from ctypes import c_char_p, c_int32, c_int64, c_void_p
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hypecheck import features
-from hypecheck.conv import Steps
 from hypecheck.types import LABELS
 from hypecheck.wordpiece import LONGEST, Pieces
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    class Steps(Protocol):
+        """See :class:`hypecheck.conv.Steps`."""
+
+        inverse: NDArray[np.float32]
+        unit: NDArray[np.float32]
+        offset: NDArray[np.int16]
 
     Floats: TypeAlias = NDArray[np.float32]
     Doubles: TypeAlias = NDArray[np.float64]
@@ -89,7 +95,8 @@ class Scorer:
         weights: (n_features, n_labels) float16; copied, see the attribute of the same name.
         bias: (n_labels,).
         scales: the weight of each group of features.
-        conv: the arrays of :class:`hypecheck.conv.Conv`, and the word pieces; None without one.
+        conv: the arrays of :class:`hypecheck.conv.Conv`, their steps, the word pieces and the
+            number of the unknown one; None without a convolution.
 
     Raises:
         MemoryError: there is no room for its tables.
@@ -104,7 +111,7 @@ class Scorer:
         weights: NDArray[np.float16],
         bias: Floats,
         scales: Mapping[str, float],
-        conv: tuple[Mapping[str, Any], Sequence[str], int] | None,
+        conv: tuple[Mapping[str, Any], Steps, Sequence[str], int] | None,
     ) -> None:
         import numpy as np
 
@@ -141,7 +148,9 @@ class Scorer:
         if conv is not None:
             self._add_conv(*conv)
 
-    def _add_conv(self, data: Mapping[str, Any], pieces: Sequence[str], unknown: int) -> None:
+    def _add_conv(
+        self, data: Mapping[str, Any], steps: Steps, pieces: Sequence[str], unknown: int
+    ) -> None:
         np = self._np
         raw = "\n".join(pieces).encode("utf-8")
 
@@ -153,7 +162,6 @@ class Scorer:
 
         kernel = np.ascontiguousarray(data["kernel"], np.int8)
         taps, _, filters = kernel.shape
-        steps = Steps(data)
         ok = self._lib.hype_conv(
             self._handle,
             raw,

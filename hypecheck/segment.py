@@ -136,6 +136,8 @@ def _sentences(text: str, start: int, end: int, missed: bool) -> list[tuple[int,
             continue
         merged.append((first, b))
         first = -1
+    if first >= 0:
+        merged.append((first, len(chunk)))
     if not missed:
         return [(start + a, start + b) for a, b in merged]
     out: list[tuple[int, int]] = []

@@ -339,3 +339,28 @@ def test_every_shipped_rule_is_screened() -> None:
     rules = load().rules
     tables = screen._make([[r.pattern] for r in rules], ["<hit>" in r.pattern for r in rules], ())
     assert list(tables["always"]) == []
+
+
+@compiled
+@given(
+    text=st.lists(
+        st.sampled_from(
+            ["Yes", ". ", "! ", '"', "\n", " cure", " it", " and We", "1) ", " gout", "|"]
+        ),
+        max_size=24,
+    ).map("".join)
+)
+@example("Yes.\nYes! cure it and We cure and We cure\n\n")
+@example("Yes. gout._cure")
+def test_rules_that_may_begin_in_a_gap_hit_alike_with_and_without_the_core(text: str) -> None:
+    from hypecheck.segment import segment
+
+    one = load().rules[0]
+    rules = [
+        dataclasses.replace(one, id=f"{one.kind}/{n}", pattern=p)
+        for n, p in enumerate([r'"?[^"|]{0,30}\bcure', "[^x]{0,12}?cure", r"[\W\d]*\bgout"])
+    ]
+    matcher = Matcher(rules)
+    sentences = segment(text)
+    [found] = matcher.find_many([text], [sentences])
+    assert found.live == matcher.find(text.encode(), sentences)[0]

@@ -468,6 +468,8 @@ def test_a_short_text_is_checked_at_once_unless_threads_are_busy() -> None:
     engine = Engine(Settings(model="fast", threads=2))
     engine.load()
     fast = engine.default
+    assert not engine.quick(fast, "Act now!")  # patterns are not compiled yet
+    engine.warm()
     assert engine.quick(fast, "Act now!")
     assert not engine.quick(fast, "Act now! " * 1000)
     assert not engine.quick(Choice("balanced", "default"), "Act now!")

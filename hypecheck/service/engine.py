@@ -26,7 +26,7 @@ T = TypeVar("T")
 # The tiers that a server offers beside its own.
 _CHEAPER = {"default": ("fast", "none"), "fast": ("none",), "none": ()}
 _KEPT = 20_000  # characters; longer texts seldom come twice
-_QUICK = 2_000  # characters; without the transformer such a text is read in about a millisecond
+_QUICK = 2_000  # characters; without the transformer such a text is read in a millisecond or a few
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class Engine:
         own = settings.model
         self._tiers = tuple(dict.fromkeys([own, *_CHEAPER.get(own, ("none",))]))
         self._loaded = {"none"}
+        self._warm = False
 
     @property
     def waiting(self) -> int:
@@ -104,6 +105,7 @@ class Engine:
         rules = self._checker(replace(self.default, model="none"))
         for _ in rules.check_many([unmark(r.fires[0])[0] for r in rules.ruleset.rules]):
             pass
+        self._warm = True
 
     def checker(self, choice: Choice) -> Checker:
         """Give the checker for some options, made once.
@@ -140,7 +142,7 @@ class Engine:
             self._loaded.add(choice.model)
 
     def check(self, choice: Choice, text: str, id_: str = "", seconds: float = 0.0) -> Report:
-        """Check one text, or give the report that is kept of it; to be called in a thread.
+        """Check one text, or give the report that is kept of it; to be called by :meth:`run`.
 
         Raises:
             ProblemError: 413, the text is too long.
@@ -185,8 +187,11 @@ class Engine:
         )
 
     def quick(self, choice: Choice, text: str) -> bool:
-        """Say whether a check takes no longer than giving it to a thread: see :meth:`run`."""
-        if len(text) > _QUICK:
+        """Say whether a check is so short that a thread is not worth it: see :meth:`run`.
+
+        None is before :meth:`warm`: patterns would be compiled meanwhile.
+        """
+        if len(text) > _QUICK or not self._warm:
             return False
         light = choice.model in ("none", "fast") or choice.model.endswith("/fast")
         return light or self._key(choice, text) in self._answers
@@ -197,13 +202,20 @@ class Engine:
         Args:
             work: what to do.
             admitted: it belongs to a request that was let in already.
-            quick: it may be done here and now, where no thread is busy.
+            quick: it may be done here, where nothing else is being done.
 
         Raises:
             ProblemError: 503, too many are waiting.
         """
         if quick and not self._pending:
-            return work()
+            with self._lock:
+                self._pending += 1
+            try:
+                # Whatever else has arrived goes to the threads, or is turned away.
+                await asyncio.sleep(0)
+                return work()
+            finally:
+                self._done()
         if self.full and not admitted:
             raise ProblemError(
                 503,

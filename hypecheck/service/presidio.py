@@ -76,7 +76,8 @@ async def analyze(
     out = []
     for n, text in enumerate(texts):
         work = partial(engine.check, chosen, text)
-        report = await engine.run(work, admitted=n > 0, quick=engine.quick(chosen, text))
+        quick = len(texts) == 1 and engine.quick(chosen, text)
+        report = await engine.run(work, admitted=n > 0, quick=quick)
         counts.add(report)
         out.append(_results(report, body))
     content = dumps(out[0] if isinstance(body.text, str) else out)
