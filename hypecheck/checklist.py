@@ -223,17 +223,25 @@ class Checklist:
                 if hit is None:
                     break
                 start, end = _trim(reading.text, *hit)
-                if self._counts(entry, reading, k, start, end):
-                    end = self._on(entry, reading.text, end, s.end)
-                    found.append((start, end))
+                end = self._take(entry, reading, k, start, end, found)
                 pos = max(hit[1], end, pos + 1)
         return found
 
-    @staticmethod
-    def _on(entry: Entry, text: bytes, end: int, limit: int) -> int:
-        """Carry a hit on along an enumeration."""
-        while entry.more is not None and (more := entry.more.starts(text, end, limit)):
-            end = more[1]
+    def _take(
+        self,
+        entry: Entry,
+        reading: _Reading,
+        k: int,
+        start: int,
+        end: int,
+        found: list[tuple[int, int]],
+    ) -> int:
+        """Add a hit that counts, carried on along an enumeration; give where it ends."""
+        if self._counts(entry, reading, k, start, end):
+            limit = reading.sentences[k].end
+            while entry.more is not None and (more := entry.more.starts(reading.text, end, limit)):
+                end = more[1]
+            found.append((start, end))
         return end
 
     def _find(
@@ -263,9 +271,7 @@ class Checklist:
                     pos = limit
                     continue
                 start, end = _trim(text, *hit)
-            if self._counts(entry, reading, k, start, end):
-                end = self._on(entry, text, end, limit)
-                found.append((start, end))
+            end = self._take(entry, reading, k, start, end, found)
             pos = max(hit[1], end, pos + 1)
         return found
 

@@ -214,22 +214,18 @@ typedef struct {
 #define SPARE 1024 /* rows for pieces met after the table is full, used in turn */
 #define WORD_CACHE 16384
 
-static float half(uint16_t x) {
+/* Read a half float. Moved to where a float has them, its bits stand for a number 2^112 times too
+ * small; the product is exact. */
+static inline float half(uint16_t x) {
     uint32_t bits = (uint32_t)(x & 0x7fff) << 13 | (uint32_t)(x & 0x8000) << 16;
     float w;
     memcpy(&w, &bits, 4);
     return w * 0x1p112f;
 }
 
-/* Add a row of half floats to `sum`. Moved to where a float has them, their bits stand for a number
- * 2^112 times too small; the product is exact. */
+/* Add a row of half floats to `sum`. */
 static inline void add_row(float *restrict sum, const uint16_t *restrict row) {
-    uint32_t bits[ROW];
-    float w[ROW];
-    for (int k = 0; k < ROW; k++)
-        bits[k] = (uint32_t)(row[k] & 0x7fff) << 13 | (uint32_t)(row[k] & 0x8000) << 16;
-    memcpy(w, bits, sizeof w);
-    for (int k = 0; k < ROW; k++) sum[k] += w[k] * 0x1p112f;
+    for (int k = 0; k < ROW; k++) sum[k] += half(row[k]);
 }
 
 static size_t grams_slot(const Model *m, uint64_t hash) {

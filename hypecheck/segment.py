@@ -27,19 +27,17 @@ _MISSED = re.compile(
 )
 # Without a hit of this in a text, _MISSED has none in its sentences.
 _MAY_BE_MISSED = Regexp(r"[ap]\.m\. |etc\. |approx\. |No\. |[.!?][\"')\]^]+ ", case=True)
+# sentencex takes the stop of these for a sentence's end now and then.
+_ABBREVIATIONS = (
+    "Dr", "Drs", "Mr", "Mrs", "Ms", "Prof", "St", "vs", "No", "Nos", "approx", "e.g", "i.e", "Inc",
+    "Ph.D", "Fig", "cf", "est", "Sr", "Jr", "Mt", "Ave", "Rd",
+    "Mon", "Tue", "Tues", "Wed", "Thu", "Thur", "Thurs", "Fri", "Sat", "Sun",
+)  # fmt: skip
 _BROKEN_ABBREVIATION = re.compile(
-    r"\b(?:Dr|Drs|Mr|Mrs|Ms|Prof|St|vs|No|Nos|approx|e\.g|i\.e|Inc|Ph\.D|Fig|cf|est|Sr|Jr|Mt|Ave|Rd"
-    r"|^[QA]|Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)\.\s*\Z",
-    re.I,
+    rf"\b(?:{'|'.join(map(re.escape, _ABBREVIATIONS))}|^[QA])\.\s*\Z", re.I
 )
 # The last letters of these: most sentences end in another word.
-_SHORT = frozenset(
-    re.findall(
-        r"\w+",
-        "dr drs mr mrs ms prof st vs no nos approx g e inc d fig cf est sr jr mt ave rd q a"
-        " mon tue tues wed thu thur thurs fri sat sun",
-    )
-)
+_SHORT = frozenset(x.rpartition(".")[2].lower() for x in [*_ABBREVIATIONS, "Q", "A"])
 _MARKS = frozenset("^*-+o>(#0123456789")  # with which a bullet may begin
 
 
