@@ -19,15 +19,13 @@ from hypecheck import guards, ruleset
 from hypecheck.allow import AllowList
 from hypecheck.checklist import Checklist
 from hypecheck.errors import HypeCheckError
+from hypecheck.joined import Joined
 from hypecheck.match import matcher
 from hypecheck.normalise import Normalised, normalise
-from hypecheck.segment import segment
-from hypecheck.spans import evidence
+from hypecheck.segment import segment_many
 from hypecheck.types import (
     CATEGORIES,
     CATEGORY_OF,
-    KINDS,
-    LABELS,
     SENSITIVITIES,
     Candidate,
     ChecklistItem,
@@ -59,8 +57,6 @@ _NO_RULE = (
     "readers flagged. "
 )
 _CHUNK = 512  # texts that are read together, at most
-# By category, its kinds and their places among the model's labels.
-_KINDS_AT = {c: [(LABELS.index(k), k) for k in kinds] for c, kinds in KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,19 +227,20 @@ class Checker:
     ) -> Iterator[Report]:
         for chunk in _chunks(texts, _CHUNK if seconds is None else 1):
             deadline = None if seconds is None else time.monotonic() + seconds
-            reads = self._read(chunk)
+            reads, joined = self._read(chunk)
             lists = self.checklist.check_many(
                 [(r.plain, r.text, r.sentences) for r in reads], [r.may for r in reads]
             )
-            scores = self._score(reads, deadline, kept)
+            scores = self._score(reads, deadline, kept, joined)
             for read, scored, items in zip(reads, scores, lists, strict=True):
                 yield self._report(read, scored, items)
 
-    def _read(self, chunk: Sequence[tuple[str, str]]) -> list[_Read]:
+    def _read(self, chunk: Sequence[tuple[str, str]]) -> tuple[list[_Read], Joined]:
         """Normalise, cut, scan and judge some texts."""
         plains = [normalise(text, self.ruleset.evasions) for _, text in chunk]
-        sentences = [segment(plain.text) for plain in plains]
-        found = self._matcher.find_many([p.text for p in plains], sentences, self._off)
+        texts = [p.text for p in plains]
+        sentences, joined = segment_many(texts)
+        found = self._matcher.find_many(texts, sentences, self._off, joined)
         reads = []
         for (id_, text), plain, inside, (live, hidden, may) in zip(
             chunk, plains, sentences, found, strict=True
@@ -253,7 +250,7 @@ class Checker:
             reads.append(
                 _Read(id_, text, plain, inside, tuple(live), tuple(verdicts), tuple(hidden), may)
             )
-        return reads
+        return reads, joined
 
     def scan(
         self, text: str, sentences: Sequence[Sentence]
@@ -266,6 +263,7 @@ class Checker:
         reads: Sequence[_Read],
         deadline: float | None = None,
         kept: Kept | None = None,
+        joined: Joined | None = None,
     ) -> Sequence[Scored | None]:
         """Ask the model about some texts at once."""
         if self.model is None:
@@ -288,7 +286,7 @@ class Checker:
                     [v.guard if v else None for v in verdicts],
                 )
             )
-        return self.model.score(requests, deadline, kept)
+        return self.model.score(requests, deadline, kept, joined, self._bars)
 
     def _report(
         self, read: _Read, scored: Scored | None, items: tuple[ChecklistItem, ...]
@@ -297,7 +295,7 @@ class Checker:
         dismissed: list[Dismissed] = []
         for c, v in zip(read.candidates, read.verdicts, strict=True):
             self._decide(read, c, v, scored, findings, dismissed)
-        if scored is not None:
+        if scored is not None and scored.flags:
             self._add_model_only(read, scored, findings, dismissed)
         if len(findings) > 1:
             findings.sort(key=lambda f: (f.start, f.end, f.kind))
@@ -375,36 +373,13 @@ class Checker:
         dismissed: list[Dismissed],
     ) -> None:
         """Add what the model flags and no rule does; it must pass the same guards."""
-        assert self.model is not None
-        bars = self._bars
-        cure, sales, data = bars
-        flagged = [
-            i
-            for i, row in enumerate(scored.rows)
-            if row[0] >= cure or row[1] >= sales or row[2] >= data
-        ]
-        if not flagged:
-            return
         have = {(f.sentence, f.category) for f in findings}
         have |= {(c.sentence, CATEGORY_OF[c.kind]) for c in read.hidden}
-        wanted: list[Candidate] = []
-        for i in flagged:
-            labels = scored.labels[i].tolist()
-            for j, category in enumerate(CATEGORIES):
-                p = scored.rows[i][j]
-                if p < bars[j] or (i, category) in have:
-                    continue
-                _, kind = max([(labels[k], kind) for k, kind in _KINDS_AT[category]])
-                if kind not in self._kinds:
-                    continue
-                start, end = evidence(
-                    read.plain.text,
-                    read.sentences[i],
-                    category,
-                    self.model.linear,
-                    scored.readings.get(i),
-                )
-                wanted.append(Candidate(kind, i, start, end, None, p))
+        wanted = [
+            Candidate(f.kind, f.sentence, f.start, f.end, None, scored.rows[f.sentence][f.category])
+            for f in scored.flags
+            if f.kind in self._kinds and (f.sentence, CATEGORIES[f.category]) not in have
+        ]
         if not wanted:
             return
         unless = [self.ruleset.guards[CATEGORY_OF[c.kind]] for c in wanted]

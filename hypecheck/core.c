@@ -204,6 +204,10 @@ typedef struct {
     Seen seen;
     int32_t *ids;
     size_t ids_room;
+    struct Clause { int64_t start, end; double weight; } *clauses;
+    size_t clauses_room;
+    double *weights_of; /* by word */
+    size_t weights_of_room;
     float *pooled, *around, *context, *hidden;
     size_t pooled_room, around_room, context_room, hidden_room;
 } Model;
@@ -420,6 +424,7 @@ void hype_free(Model *m) {
     free(m->slabs); free(m->table); free(m->kept_of); free(m->spare);
     free(m->buffer); free(m->tokens); free(m->first_token); free(m->rows); free(m->row_bounds);
     free(m->seen.key); free(m->seen.stamp); free(m->ids);
+    free(m->clauses); free(m->weights_of);
     free(m->pooled); free(m->around); free(m->context); free(m->hidden);
     free(m);
 }
@@ -1375,6 +1380,379 @@ int32_t hype_attribute(Model *m, const char *s, int64_t n, int32_t label, double
     }
     free(weight);
     return words;
+}
+
+/* ---- the phrase that carries a flag ---- */
+
+/* Count the words of `s`, at most two. */
+static int two_words(const char *s, int64_t n) {
+    int words = 0;
+    for (int64_t i = 0; i < n && words < 2; i++)
+        words += !is_space(s[i]) && (i == 0 || is_space(s[i - 1]));
+    return words;
+}
+
+/* Tell where a border between clauses (spans._BORDER) ends that begins at `i`; `i` for none. */
+static int64_t behind_border(const char *s, int64_t n, int64_t i) {
+    static const char *const joints[] = {"and", "but", "so", "because", "while", "which", "or",
+                                         "yet", "then"};
+    int64_t j = i;
+    char c = s[i];
+    if (is_space(c)) {
+        for (j = i + 1; j < n && s[j] == '-';) j++;
+        if (j > i + 1 && j < n && is_space(s[j])) return j + 1;
+        for (int k = 0; k < 9; k++) {
+            int64_t size = (int64_t)strlen(joints[k]);
+            if (i + 1 + size < n && !memcmp(s + i + 1, joints[k], (size_t)size)
+                && is_space(s[i + 1 + size]))
+                return i + 1;
+        }
+        return i;
+    }
+    if (strchr(",;:()^|", c)) {
+        while (j < n && strchr(",;:()^|", s[j])) j++;
+    } else if (c == '.' && i + 2 < n && s[i + 1] == '.' && s[i + 2] == '.') {
+        j = i + 3;
+    } else if (c == '.' || c == '!' || c == '?') {
+        while (j < n && (s[j] == '.' || s[j] == '!' || s[j] == '?')) j++;
+        if (j == n || !is_space(s[j])) return i;
+    }
+    while (j > i && j < n && is_space(s[j])) j++;
+    return j;
+}
+
+/* Leave out what is no part of a phrase at its ends: marks, and a conjunction before it. */
+static int trim_phrase(const char *s, int64_t *from, int64_t *to) {
+    static const char *const leads[] = {"and", "but", "so", "because", "while", "or", "yet", "then",
+                                        "that"};
+    int64_t a = *from, b = *to;
+    while (a < b && strchr(" \"'^*-(,;:", s[a])) a++;
+    int64_t behind = a;
+    for (int k = 0; k < 9;) {
+        int64_t size = (int64_t)strlen(leads[k]), i = 0;
+        while (i < size && behind + i < b && lower(s[behind + i]) == leads[k][i]) i++;
+        if (i == size && behind + i < b && is_space(s[behind + i])) {
+            for (behind += i; behind < b && is_space(s[behind]);) behind++;
+            k = 0;
+        } else {
+            k++;
+        }
+    }
+    if (behind < b) a = behind;
+    while (b > a && strchr(" \"'^*-),;:.!?", s[b - 1])) b--;
+    *from = a;
+    *to = b;
+    return b > a;
+}
+
+/* Find the phrase of a sentence that carries a label (spans.evidence): clauses together, from the
+ * heaviest outwards as long as they add weight. Gives 0 where memory ran out. */
+static int find_phrase(Model *m, const char *s, int64_t n, int32_t label, int64_t *from,
+                       int64_t *to) {
+    size_t room = (size_t)n / 2 + 2;
+    if (!grow((void **)&m->clauses, &m->clauses_room, room, sizeof *m->clauses)
+        || !grow((void **)&m->weights_of, &m->weights_of_room, room, sizeof *m->weights_of))
+        return 0;
+    struct Clause *clause = m->clauses;
+    int32_t count = 0;
+    int64_t last = 0;
+    for (int64_t i = 0; i < n;) {
+        int64_t j = behind_border(s, n, i);
+        if (j == i) {
+            i++;
+            continue;
+        }
+        if (two_words(s + last, i - last) == 2) {
+            struct Clause found = {last, i, 0};
+            clause[count++] = found;
+            last = j;
+        }
+        i = j;
+    }
+    if (!count || two_words(s + last, n - last) == 2) {
+        struct Clause found = {last, n, 0};
+        clause[count++] = found;
+    } else {
+        clause[count - 1].end = n;
+    }
+    *from = 0;
+    *to = n;
+    if (count > 1) {
+        if (hype_attribute(m, s, n, label, m->weights_of) < 0) return 0;
+        int32_t word = 0, k = 0;
+        for (int64_t i = 0; i < n; i++) {
+            if (is_space(s[i]) || (i && !is_space(s[i - 1]))) continue;
+            while (k + 1 < count && i >= clause[k + 1].start) k++;
+            clause[k].weight += m->weights_of[word++];
+        }
+        int32_t best = 0;
+        for (k = 1; k < count; k++)
+            if (clause[k].weight > clause[best].weight) best = k;
+        double bar = 0.25 * clause[best].weight;
+        if (!(bar > 0)) bar = 0;
+        int32_t a = best, b = best;
+        while (a > 0 && clause[a - 1].weight > bar) a--;
+        while (b + 1 < count && clause[b + 1].weight > bar) b++;
+        *from = clause[a].start;
+        *to = clause[b].end;
+    }
+    if (!trim_phrase(s, from, to)) {
+        *from = 0;
+        *to = n;
+    }
+    return 1;
+}
+
+/* Give what is flagged: rows of sentence, category, label, and where the phrase begins and ends in
+ * its sentence, for every probability of a category that reaches its bar; `p` is (n, labels), the
+ * categories' first. `kinds`: the labels of each category's kinds from `kind_first` on; of those
+ * as likely the last counts. Gives how many there are, those that find no room are not written; -1
+ * where memory ran out. */
+int64_t hype_flags(Model *m, const char *text, const int64_t *start, const int64_t *end, int32_t n,
+                   const double *p, int32_t labels, int32_t categories, const double *bars,
+                   const int32_t *kind_first, const int32_t *kinds, int32_t *out, int64_t room) {
+    int64_t count = 0;
+    for (int32_t i = 0; i < n; i++, p += labels)
+        for (int32_t c = 0; c < categories; c++) {
+            if (!(p[c] >= bars[c])) continue;
+            if (count < room) {
+                int32_t label = kinds[kind_first[c]];
+                for (int32_t k = kind_first[c] + 1; k < kind_first[c + 1]; k++)
+                    if (p[kinds[k]] >= p[label]) label = kinds[k];
+                int64_t from, to;
+                if (!find_phrase(m, text + start[i], end[i] - start[i], c, &from, &to)) return -1;
+                int32_t row[5] = {i, c, label, (int32_t)from, (int32_t)to};
+                memcpy(out + 5 * count, row, sizeof row);
+            }
+            count++;
+        }
+    return count;
+}
+
+/* ---- sentences ---- */
+
+#define TOKEN_MAX 32    /* letters of a word before a stop */
+#define KNOWN 65536     /* such words that are remembered */
+#define SENTENCE_MAX 2000
+
+typedef struct {
+    uint64_t *known; /* words and stops, whose last bit says that a sentence ends there; 0: empty */
+    int32_t n_known;
+} Cutter;
+
+typedef struct {
+    int64_t *start, *end;
+    int32_t *block, *hard; /* `hard`: rows that are left to the caller */
+    int64_t room, count, n_hard;
+} Rows;
+
+void hype_cutter_free(Cutter *c) {
+    if (c) free(c->known);
+    free(c);
+}
+
+Cutter *hype_cutter_new(void) {
+    Cutter *c = calloc(1, sizeof *c);
+    if (c && !(c->known = calloc(2 * KNOWN, sizeof *c->known))) {
+        free(c);
+        c = NULL;
+    }
+    return c;
+}
+
+/* Hash a word and its stop, all digits alike; 0 where it is too long or holds other characters. */
+static uint64_t word_and_stop(const char *s, int64_t n) {
+    char word[TOKEN_MAX];
+    if (n < 3 || n > TOKEN_MAX) return 0;
+    for (int64_t i = 0; i < n; i++) {
+        char c = s[i];
+        int first = i == 0 && c == '$', last = i == n - 2 && c == '%', stop = i == n - 1;
+        int inside = c == '-' || c == '\'' || c == ',';
+        if (!stop && !first && !last && !inside && !is_digit(c) && !is_lower(c) && !is_upper(c))
+            return 0;
+        word[i] = is_digit(c) ? '0' : c;
+    }
+    return hash_bytes(word, (size_t)n) & ~(uint64_t)1;
+}
+
+static size_t known_slot(const Cutter *c, uint64_t hash) {
+    size_t i = hash >> 1 & (2 * KNOWN - 1);
+    while (c->known[i] && (c->known[i] & ~(uint64_t)1) != hash) i = (i + 1) & (2 * KNOWN - 1);
+    return i;
+}
+
+/* Remember that a sentence always, or never, ends with these words and stops, joined by newlines. */
+void hype_cutter_learn(Cutter *c, const char *words, int64_t n, int32_t ends) {
+    for (int64_t i = 0, j; i < n && c->n_known < KNOWN; i = j + 1) {
+        const char *stop = memchr(words + i, '\n', (size_t)(n - i));
+        j = stop ? stop - words : n;
+        uint64_t hash = word_and_stop(words + i, j - i);
+        size_t slot = known_slot(c, hash);
+        if (!hash || c->known[slot]) continue;
+        c->known[slot] = hash | (uint64_t)(ends != 0);
+        c->n_known++;
+    }
+}
+
+static int is_blank(char c) { return c == ' ' || c == '\t' || c == '\n'; }
+static int is_stop(char c) { return c == '.' || c == '!' || c == '?'; }
+static int is_letter(char c) { return is_lower(c) || is_upper(c); }
+
+/* Tell where the mark of a list ends that begins at `i`; `i` where there is none. */
+static int64_t behind_bullet(const char *t, int64_t i, int64_t end) {
+    int64_t k = i, j;
+    while (k < end && strchr("^*-+o>", t[k]) && t[k]) k++;
+    if (k > i && k - i <= 3 && k < end && (t[k] == ' ' || t[k] == '\t')) {
+        while (k < end && (t[k] == ' ' || t[k] == '\t')) k++;
+        return k;
+    }
+    k = i + (t[i] == '(');
+    for (j = k; j < end && j < k + 2 && is_digit(t[j]);) j++;
+    if (j > k && j + 1 < end && (t[j] == '.' || t[j] == ')') && (t[j + 1] == ' ' || t[j + 1] == '\t')) {
+        for (j++; j < end && (t[j] == ' ' || t[j] == '\t');) j++;
+        return j;
+    }
+    for (k = i; k < end && t[k] == '^';) k++;
+    if (k > i) {
+        while (k < end && (t[k] == ' ' || t[k] == '\t')) k++;
+        return k;
+    }
+    for (k = i; k < end && k < i + 6 && t[k] == '#';) k++;
+    if (k == i || k >= end || t[k] != ' ') return i;
+    while (k < end && t[k] == ' ') k++;
+    return k;
+}
+
+static void put_row(Rows *r, int64_t start, int64_t end, int32_t block, int hard) {
+    if (r->count < r->room) {
+        r->start[r->count] = start;
+        r->end[r->count] = end;
+        r->block[r->count] = block;
+        if (hard) r->hard[r->n_hard] = (int32_t)r->count;
+    }
+    r->n_hard += hard;
+    r->count++;
+}
+
+enum { PLAIN, TELLING, ODD }; /* what a character may say of a block's sentences */
+static const uint8_t kind[256] = {
+    ['.'] = TELLING, ['!'] = TELLING, ['?'] = TELLING, ['"'] = TELLING, ['\''] = TELLING,
+    ['('] = TELLING, [')'] = TELLING, ['['] = TELLING, [']'] = TELLING,
+    ['<'] = ODD, ['>'] = ODD, ['{'] = ODD, ['}'] = ODD, ['\n'] = ODD,
+};
+
+/* Cut the block from `a` to `b`; where it is not clear how, it becomes one row that is hard. */
+static void cut_block(const Cutter *c, const char *t, int64_t a, int64_t b, int32_t block, Rows *r) {
+    int64_t before = r->count, hard_before = r->n_hard, from = a, to = b;
+    while (a < b && (t[a] == ' ' || t[a] == '\t')) a++;
+    if (a < b) {
+        int64_t k = behind_bullet(t, a, b);
+        if (k < b) a = k;
+    }
+    int64_t last = a; /* where the sentence begins */
+    int more = 0;
+    if (b - a >= 4)
+        for (int64_t i = a; i < b - 1 && !more; i++) more = is_stop(t[i]);
+    int quoted = 0;
+    char bracket = 0; /* the one that is open */
+    if (more && (t[a] == '(' || t[a] == '[')) goto hard; /* it may be a number */
+    for (int64_t i = a; more && i < b; i++) {
+        char x = t[i];
+        if (kind[(uint8_t)x] == PLAIN) continue;
+        if (x == '"') {
+            quoted = !quoted;
+        } else if (x == '(' || x == '[') {
+            int64_t in = i + 1; /* a number in brackets, such as (2), (b) or (iv), begins a sentence */
+            while (in < b && strchr("ivxlcdmIVXLCDM", t[in])) in++;
+            if (bracket || in + 1 >= b || is_digit(t[i + 1]) || !is_letter(t[in])
+                || !is_letter(t[in + 1]))
+                goto hard;
+            bracket = x == '(' ? ')' : ']';
+        } else if (x == ')' || x == ']') {
+            if (bracket != x) goto hard;
+            bracket = 0;
+        } else if (x == '\'') {
+            if (i == a || i + 1 == b || !is_letter(t[i - 1]) || !is_letter(t[i + 1])) goto hard;
+        } else if (kind[(uint8_t)x] == ODD) {
+            goto hard;
+        }
+        if (!is_stop(x)) continue;
+        int64_t next = i + 1;
+        while (next < b && is_stop(t[next])) next++;
+        if (next == b) break;
+        if (next > i + 1) goto hard;
+        if (x == '.' && i > a && is_digit(t[i - 1]) && is_digit(t[next])) continue;
+        if (t[next] != ' ' || quoted || bracket) goto hard;
+        while (next < b && t[next] == ' ') next++;
+        if (next == b) break;
+        if (!is_letter(t[next]) && !is_digit(t[next]) && !strchr("^-(\"$", t[next])) goto hard;
+        int64_t word = i;
+        while (word > last && t[word - 1] != ' ') word--;
+        if (word == a) goto hard;
+        uint64_t hash = word_and_stop(t + word, i + 1 - word);
+        uint64_t known = hash ? c->known[known_slot(c, hash)] : 0;
+        if (!known) goto hard;
+        if (!(known & 1)) {
+            if (word == last) goto hard; /* "No. We ..." */
+            continue;
+        }
+        put_row(r, last, i + 1, block, 0);
+        last = next;
+        i = next - 1;
+    }
+    if (quoted || bracket) goto hard;
+    while (last < b && is_blank(t[last])) last++;
+    while (b > last && is_blank(t[b - 1])) b--;
+    if (b > last) put_row(r, last, b, block, 0);
+    for (int64_t k = before; k < r->count && k < r->room; k++)
+        if (r->end[k] - r->start[k] > SENTENCE_MAX) goto hard;
+    return;
+hard:
+    r->count = before;
+    r->n_hard = hard_before;
+    put_row(r, from, to, block, 1);
+}
+
+/* Cut documents into sentences (segment.segment), by block; rows in `hard` are left to the caller:
+ * the block is not clear, or, where its number is -1, the document. Gives the number of rows; those
+ * that find no room are not written. `doc_first` has docs + 1 places. */
+int64_t hype_segment(const Cutter *c, const char *text, const int64_t *text_first, int32_t docs,
+                     int64_t *start, int64_t *end, int32_t *block, int32_t *hard, int64_t room,
+                     int32_t *doc_first, int64_t *n_hard) {
+    Rows rows = {start, end, block, hard, room, 0, 0};
+    for (int32_t d = 0; d < docs; d++) {
+        int64_t from = text_first[d], to = text_first[d + 1], before = rows.count;
+        int64_t hard_before = rows.n_hard, pending = -1, stop = 0; /* a block: its only line */
+        int32_t n_blocks = 0;
+        doc_first[d] = (int32_t)rows.count;
+        for (int64_t at = from; at <= to;) {
+            const char *found = memchr(text + at, '\n', (size_t)(to - at));
+            int64_t line = at, line_end = found ? found - text : to;
+            at = line_end + 1;
+            int64_t body = line;
+            while (body < line_end && is_blank(text[body])) body++;
+            int blank = body == line_end, odd = 0;
+            for (int64_t i = body; i < line_end && !odd; i++)
+                odd = text[i] == '\t' || text[i] == '|' || (unsigned char)text[i] < ' ';
+            /* A line of a table, or one that may go on the line before it. */
+            odd |= !blank && pending >= 0 && is_lower(text[body]) && stop - pending >= 45
+                   && stop - pending <= 120;
+            if (odd) {
+                rows.count = before;
+                rows.n_hard = hard_before;
+                put_row(&rows, from, to, -1, 1);
+                pending = -1;
+                break;
+            }
+            if (pending >= 0) cut_block(c, text, pending, stop, n_blocks++, &rows);
+            pending = blank ? -1 : line;
+            stop = line_end;
+        }
+        if (pending >= 0) cut_block(c, text, pending, stop, n_blocks++, &rows);
+    }
+    doc_first[docs] = (int32_t)rows.count;
+    *n_hard = rows.n_hard;
+    return rows.count;
 }
 
 /* ---- the filter of literals ---- */

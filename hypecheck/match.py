@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import re2
 
+from hypecheck.joined import Joined
 from hypecheck.native import library
 from hypecheck.regexp import Regexp, options
 from hypecheck.ruleset import unmark
@@ -68,8 +69,16 @@ class Matcher:
         texts: Sequence[str],
         sentences: Sequence[Sequence[Sentence]],
         off: frozenset[str] = frozenset(),
+        joined: Joined | None = None,
     ) -> list[Found]:
-        """Do what :meth:`find` does for many texts, where there is a compiled core in one pass."""
+        """Do what :meth:`find` does for many texts, where there is a compiled core in one pass.
+
+        Args:
+            texts: normalised texts.
+            sentences: of each its sentences.
+            off: see :meth:`find`.
+            joined: the same texts and sentences, where they are joined already.
+        """
         if self._screen is None and self._rules:
             self._screen = self._make_screen()
         if self._screen is None:
@@ -81,7 +90,7 @@ class Matcher:
         rules = len(self._rules)
         always = [i for i in self._screen.always if i < rules]
         unscreened = [i - rules for i in self._screen.always if i >= rules]
-        for d, pairs in enumerate(self._screen.find(texts, sentences)):
+        for d, pairs in enumerate(self._screen.find(joined or Joined.of(texts, sentences))):
             may: dict[int, list[int]] = {i: [WHOLE] for i in unscreened}
             for k, i in pairs:
                 if i >= rules:

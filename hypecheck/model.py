@@ -15,13 +15,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from hypecheck import artefact, features, native, store
 from hypecheck.artefact import RETRAIN, TIERS, Manifest
 from hypecheck.errors import ModelError
+from hypecheck.joined import Joined
 from hypecheck.linear import Linear
-from hypecheck.types import CATEGORIES, LABELS, Candidate, Sentence
+from hypecheck.spans import evidence
+from hypecheck.types import CATEGORIES, KINDS, LABELS, Candidate, Sentence
 from hypecheck.windows import near
 from hypecheck.wordpiece import Pieces, WordPieces
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 
 _ALPHABETICAL = sorted(CATEGORIES)
+# By category, the labels of its kinds; of two that are as likely the one behind counts.
+_KINDS_OF = [[LABELS.index(k) for k in sorted(KINDS[c])] for c in CATEGORIES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,16 @@ class Request:
     silenced: Sequence[str | None]  # per candidate: the guard, or None
 
 
+class Flag(NamedTuple):
+    """A probability that reaches its bar, and the phrase that carries it."""
+
+    sentence: int
+    category: int  # its place in CATEGORIES
+    kind: str  # the likeliest of the category
+    start: int  # of the phrase, in the document
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
     """What the model says of one document."""
@@ -58,6 +72,7 @@ class Scored:
     document: Mapping[str, float]  # probability of at least one flag, by category
     readings: Mapping[int, Reading]  # of the sentences that the transformer read
     incomplete: bool = False  # time ran out before it had read all that it should
+    flags: Sequence[Flag] = ()  # where bars were given
 
     @property
     def categories(self) -> list[dict[str, float]]:
@@ -120,6 +135,8 @@ class Model:
         requests: Sequence[Request],
         deadline: float | None = None,
         kept: Kept | None = None,
+        joined: Joined | None = None,
+        bars: Sequence[float] | None = None,
     ) -> list[Scored]:
         """Score every sentence of some documents.
 
@@ -127,13 +144,15 @@ class Model:
             requests: the documents.
             deadline: by ``time.monotonic()``, after which the transformer reads no further.
             kept: what the transformer read before, of this model; what it reads now is added.
+            joined: the documents' texts and sentences, where they are joined already.
+            bars: by category, from which probability on a sentence is flagged.
         """
         np = self._np
-        edges = [0]
-        for r in requests:
-            edges.append(edges[-1] + len(r.sentences))
+        if joined is None:
+            joined = Joined.of([r.text for r in requests], [r.sentences for r in requests])
+        edges = joined.edges.tolist()
         if edges[-1]:
-            margins = self._margins(requests, edges)
+            margins = self._margins(requests, joined)
             if self._core is not None and len(margins) == 2:
                 p = self._core.weigh(margins[0], margins[1], self._fast.flat)
             else:
@@ -153,10 +172,48 @@ class Model:
             documents = [dict[str, float](zip(CATEGORIES, row, strict=True)) for row in q]
         else:
             documents = self._head.documents(np, p, edges)
+        flags: list[list[Flag]] = [[] for _ in requests]
+        if bars is not None and edges[-1]:
+            self._flag(requests, joined, p, bars, readings, flags)
         return [
-            Scored(triples[a:b], p[a:b], document, read, not complete)
-            for a, b, document, read in zip(edges, edges[1:], documents, readings, strict=False)
+            Scored(triples[a:b], p[a:b], document, read, not complete, flagged)
+            for a, b, document, read, flagged in zip(
+                edges, edges[1:], documents, readings, flags, strict=False
+            )
         ]
+
+    def _flag(
+        self,
+        requests: Sequence[Request],
+        joined: Joined,
+        p: Doubles,
+        bars: Sequence[float],
+        readings: Sequence[Mapping[int, Reading]],
+        flags: Sequence[list[Flag]],
+    ) -> None:
+        """Add what reaches its bar to ``flags``, document by document."""
+        if self._core is not None:
+            flat = self._core.flags(joined, p, bars, _KINDS_OF)
+        else:
+            flat = []
+            for i, c in self._np.argwhere(p[:, : len(bars)] >= self._np.asarray(bars)).tolist():
+                label = max(reversed(_KINDS_OF[c]), key=p[i].__getitem__)
+                flat += (i, c, label, -1, -1)
+        edges = joined.edges
+        d = 0
+        rows = [iter(flat)] * 5
+        for i, c, label, start, end in zip(*rows, strict=True):
+            while edges[d + 1] <= i:
+                d += 1
+            k = i - edges[d]
+            sentence = requests[d].sentences[k]
+            reading = readings[d].get(k)
+            if reading is None and start >= 0:
+                start, end = start + sentence.start, end + sentence.start
+            else:
+                text = requests[d].text
+                start, end = evidence(text, sentence, CATEGORIES[c], self.linear, reading)
+            flags[d].append(Flag(k, c, LABELS[label], start, end))
 
     def _compiled(self, data: Mapping[str, Any]) -> native.Scorer | None:
         lib = native.library()
@@ -180,29 +237,23 @@ class Model:
         linear.halves = core.weights  # once is enough
         return core
 
-    def _margins(self, requests: Sequence[Request], edges: Sequence[int]) -> list[Floats]:
+    def _margins(self, requests: Sequence[Request], joined: Joined) -> list[Floats]:
         """Give the margins of the fast tier's parts, each (n_sentences, n_labels)."""
         np = self._np
         if self._core is None:
             parts = [self._quick(r) for r in requests if r.sentences]
             return [np.concatenate(p) for p in zip(*parts, strict=True)]
-        texts: list[str] = []
-        bounds: list[tuple[int, int]] = []
         hits: dict[int, list[int]] = {}
-        live: list[int] = []
-        base = 0
+        live = [0] * len(requests)
         signal = self._core.signal
-        for r, first in zip(requests, edges, strict=False):
-            texts.append(r.text)
-            bounds += [(base + s.start, base + s.end) for s in r.sentences]
-            base += len(r.text)
-            said, alive = features.said(r.candidates, r.silenced) if r.candidates else ({}, ())
+        for d, r in enumerate(requests):
+            if not r.candidates:
+                continue
+            said, alive = features.said(r.candidates, r.silenced)
             for i, names in said.items():
-                hits[first + i] = [signal(name) for name in names]
-            bits = sum(1 << k for k, c in enumerate(_ALPHABETICAL) if c in alive) if alive else 0
-            live.append(bits)
-        text = "".join(texts).encode("ascii")
-        linear, conv = self._core.score(text, bounds, edges, hits, live)
+                hits[joined.edges[d] + i] = [signal(name) for name in names]
+            live[d] = sum(1 << k for k, c in enumerate(_ALPHABETICAL) if c in alive)
+        linear, conv = self._core.score(joined, hits, live)
         return [linear] if conv is None else [linear, conv]
 
     def _quick(self, r: Request) -> list[Floats]:

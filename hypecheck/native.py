@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hypecheck import features
+from hypecheck.joined import Joined
 from hypecheck.types import LABELS
 from hypecheck.wordpiece import LONGEST, Pieces
 
@@ -69,7 +70,12 @@ def library() -> ctypes.CDLL | None:
         "hype_weigh": (None, [at, at, at, i32, i32, at]),
         "hype_documents": (None, [at, i32, at, i32, i32, at, at]),
         "hype_attribute": (i32, [at, text, i64, i32, at]),
+        "hype_flags": (i64, [at, text, at, at, i32, at, i32, i32, *[at] * 4, i64]),
         "hype_cut": (None, [at, text, at, at, i32, *[at] * 3]),
+        "hype_cutter_new": (at, []),
+        "hype_cutter_free": (None, [at]),
+        "hype_cutter_learn": (None, [at, text, i64, i32]),
+        "hype_segment": (i64, [at, text, at, i32, *[at] * 4, i64, at, at]),
         "hype_filter_new": (at, [text, *[at] * 10, *[i32] * 4]),
         "hype_filter_free": (None, [at]),
         "hype_filter": (i64, [at, text, at, at, i32, *[at] * 3, i64, at]),
@@ -197,40 +203,35 @@ class Scorer:
 
     def score(
         self,
-        text: bytes,
-        bounds: Sequence[tuple[int, int]],
-        documents: Sequence[int],
+        joined: Joined,
         hits: Mapping[int, Sequence[int]],
         live: Sequence[int],
     ) -> tuple[Floats, Floats | None]:
         """Give the margins of both parts, each (n_sentences, n_labels).
 
         Args:
-            text: normalised texts, one behind the other.
-            bounds: start and end of every sentence in it.
-            documents: the first sentence of each document, and the number of sentences.
+            joined: the documents.
             hits: by sentence, the rows of what rules and guards said, each once.
             live: by document, a bit for each category, in alphabetical order, with a hit that no
                 guard silenced.
         """
-        n, labels = len(bounds), len(LABELS)
+        n, labels = len(joined.starts), len(LABELS)
         linear = array("f", bytes(4 * n * labels))
         conv = array("f", bytes(4 * n * labels)) if self.has_conv else None
-        starts, ends = array("q", [a for a, _ in bounds]), array("q", [b for _, b in bounds])
         sizes = [0] * (n + 1)
         for i, rows in hits.items():
             sizes[i + 1] = len(rows)
         first = array("i", accumulate(sizes))
         flat = array("i", [r for i in sorted(hits) for r in hits[i]] or [0])
-        edges, bits = array("i", documents), array("i", live)
+        bits = array("i", live)
         with self._lock:
             ok = self._lib.hype_score(
                 self._handle,
-                text,
-                address(starts),
-                address(ends),
-                address(edges),
-                len(documents) - 1,
+                joined.text,
+                address(joined.starts),
+                address(joined.ends),
+                address(joined.edges),
+                len(joined),
                 address(first),
                 address(flat),
                 address(bits),
@@ -281,6 +282,47 @@ class Scorer:
         )
         flat = out.tolist()
         return [flat[d * n : d * n + n] for d in range(docs)]
+
+    def flags(
+        self, joined: Joined, p: Doubles, bars: Sequence[float], kinds: Sequence[Sequence[int]]
+    ) -> list[int]:
+        """Give what is flagged, five numbers each, sentence by sentence.
+
+        They are sentence, category, label of the likeliest kind, and where the phrase that carries
+        it (:func:`hypecheck.spans.evidence`) begins and ends in its sentence.
+
+        Args:
+            joined: the documents.
+            p: (n_sentences, n_labels), the categories' labels first.
+            bars: by category, from which probability on.
+            kinds: by category, the labels of its kinds; of those as likely the last counts.
+        """
+        first = array("i", accumulate(map(len, kinds), initial=0))
+        flat, least = array("i", [k for of in kinds for k in of]), array("d", bars)
+        room = 64 + 2 * len(joined)
+        while True:
+            out = array("i", bytes(20 * room))
+            with self._lock:
+                n = self._lib.hype_flags(
+                    self._handle,
+                    joined.text,
+                    address(joined.starts),
+                    address(joined.ends),
+                    len(p),
+                    p.ctypes.data,
+                    p.shape[1],
+                    len(kinds),
+                    address(least),
+                    address(first),
+                    address(flat),
+                    address(out),
+                    room,
+                )
+            if n < 0:
+                raise MemoryError("the compiled core ran out of memory")
+            if n <= room:
+                return out[: 5 * n].tolist()
+            room = n
 
     def attribute(self, body: str, label: int) -> list[float]:
         """Give the weight of each white-space word of ``body``: :meth:`Linear.attribute`."""

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from hypecheck import literals, store
+from hypecheck.joined import Joined
 from hypecheck.literals import EDGE
 from hypecheck.native import address
-from hypecheck.types import Sentence
 
 Tables: TypeAlias = "dict[str, array[int]]"
 
@@ -79,38 +79,21 @@ class Screen:
         if getattr(self, "_handle", None):
             self._lib.hype_filter_free(self._handle)
 
-    def find(
-        self, texts: Sequence[str], sentences: Sequence[Sequence[Sentence]]
-    ) -> list[list[tuple[int, int]]]:
-        """Give for each text pairs (sentence or :data:`WHOLE`, pattern).
-
-        Args:
-            texts: normalised texts.
-            sentences: of each its sentences.
-        """
-        starts, ends = array("q"), array("q")
-        first, edges = array("q", [0]), array("i", [0])
-        base = 0
-        for text, inside in zip(texts, sentences, strict=True):
-            starts.extend([base + s.start for s in inside])
-            ends.extend([base + s.end for s in inside])
-            base += len(text)
-            first.append(base)
-            edges.append(len(starts))
-        low = "".join(texts).lower().encode("ascii")
-        last = array("q", bytes(8 * len(texts)))
-        room = 64 + 24 * len(starts)
+    def find(self, joined: Joined) -> list[list[tuple[int, int]]]:
+        """Give for each text pairs (sentence or :data:`WHOLE`, pattern)."""
+        last = array("q", bytes(8 * len(joined)))
+        room = 64 + 4 * len(joined.starts)
         while True:
             out = array("i", bytes(8 * room))
             with self._lock:
                 n = self._lib.hype_filter(
                     self._handle,
-                    low,
-                    address(first),
-                    address(edges),
-                    len(texts),
-                    address(starts),
-                    address(ends),
+                    joined.low,
+                    address(joined.first),
+                    address(joined.edges),
+                    len(joined),
+                    address(joined.starts),
+                    address(joined.ends),
                     address(out),
                     room,
                     address(last),
@@ -123,7 +106,7 @@ class Screen:
         flat = out[: 2 * n].tolist()
         found: list[list[tuple[int, int]]] = []
         a = 0
-        for base, b in zip(edges, last, strict=False):
+        for base, b in zip(joined.edges, last, strict=False):
             pairs = zip(flat[2 * a : 2 * b : 2], flat[2 * a + 1 : 2 * b : 2], strict=True)
             found.append([(s - base if s >= 0 else WHOLE, p) for s, p in pairs])
             a = b

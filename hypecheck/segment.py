@@ -6,14 +6,24 @@ the text passed in. HTML becomes text in :mod:`hypecheck.page`, one block a line
 
 from __future__ import annotations
 
+import ctypes
 import re
-from collections.abc import Iterator
+import threading
+from array import array
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import accumulate
+from typing import TypeAlias
 
 from sentencex import get_sentence_boundaries
 from sentencex import segment as cut
 
+from hypecheck.joined import Joined, first_of
+from hypecheck.native import address, library
 from hypecheck.regexp import Regexp
 from hypecheck.types import Sentence
+
+_Rows: TypeAlias = "tuple[array[int], array[int], array[int], array[int]]"
 
 _MAX_SENTENCE = 2000  # characters; longer runs without a stop are cut at a space
 _BULLET = re.compile(r"[\^*\-+o>]{1,3}[ \t]+|\(?\d{1,2}[.)][ \t]+|[\^]+[ \t]*|#{1,6} +")
@@ -38,6 +48,19 @@ _BROKEN_ABBREVIATION = re.compile(
 )
 # The last letters of these: most sentences end in another word.
 _SHORT = frozenset(x.rpartition(".")[2].lower() for x in [*_ABBREVIATIONS, "Q", "A"])
+# A word before a stop that ends a sentence if the word is no abbreviation.
+_BEFORE_STOP = re.compile(r"(?<=[ \n])[A-Za-z0-9$][A-Za-z0-9,'%-]*[.!?](?= +[A-Za-z0-9$^(\"-])")
+_TAILS = (
+    "Then more",
+    "then more",
+    "7 more",
+    "$7 more",
+    "^ more",
+    "- more",
+    "(then) more",
+    '"Then" x',
+)
+_WORDS_ASKED = 1 << 16
 _MARKS = frozenset("^*-+o>(#0123456789")  # with which a bullet may begin
 
 
@@ -49,16 +72,145 @@ def segment(text: str) -> tuple[Sentence, ...]:
     out: list[Sentence] = []
     missed = _MAY_BE_MISSED.span(text.encode("utf-8", "surrogatepass")) is not None
     for block, (start, end) in enumerate(_blocks(text)):
-        for a, b in _sentences(text, start, end, missed):
-            while b > a and text[b - 1] in " \t\n":
-                b -= 1
-            while a < b and text[a] in " \t\n":
-                a += 1
-            if b - a > _MAX_SENTENCE:
-                out += [Sentence(c, d, block) for c, d in _pieces(text, a, b)]
-            elif b > a:
-                out.append(Sentence(a, b, block))
+        out += [Sentence(a, b, block) for a, b in _cut_block(text, start, end, missed)]
     return tuple(out)
+
+
+def segment_many(texts: Sequence[str]) -> tuple[list[tuple[Sentence, ...]], Joined]:
+    """Do :func:`segment` for many texts; where there is a compiled core, it cuts what is clear."""
+    cutter = _cutter()
+    if cutter is None:
+        sentences = [segment(t) for t in texts]
+        return sentences, Joined.of(texts, sentences)
+    return cutter.segment(texts)
+
+
+class _Cutter:
+    """The compiled half: cuts blocks in which every stop is clear, and leaves the others.
+
+    A stop is clear behind a word of which sentencex was asked before, where it said that a sentence
+    always or never ends there, whatever follows. So the core knows no abbreviation itself.
+    """
+
+    def __init__(self, lib: ctypes.CDLL) -> None:
+        self._lib = lib
+        self._lock = threading.Lock()
+        self._asked: set[str] = set()
+        self._handle = lib.hype_cutter_new()
+        if not self._handle:
+            raise MemoryError("the compiled core cannot hold its words")
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None):
+            self._lib.hype_cutter_free(self._handle)
+
+    def segment(self, texts: Sequence[str]) -> tuple[list[tuple[Sentence, ...]], Joined]:
+        first = first_of(texts)
+        raw = "".join(texts).encode("ascii")
+        room = 64 + 4 * len(texts) + len(raw) // 40
+        edges, n_hard = array("i", bytes(4 * len(texts) + 4)), array("q", [0])
+        while True:
+            starts, ends = (array("q", bytes(8 * room)) for _ in range(2))
+            blocks, hard = (array("i", bytes(4 * room)) for _ in range(2))
+            with self._lock:
+                n = self._lib.hype_segment(
+                    self._handle,
+                    raw,
+                    address(first),
+                    len(texts),
+                    *map(address, (starts, ends, blocks, hard)),
+                    room,
+                    address(edges),
+                    address(n_hard),
+                )
+            if n <= room:
+                break
+            room = n
+        del starts[n:], ends[n:], blocks[n:]
+        if n_hard[0]:
+            starts, ends, blocks, edges = self._cut(
+                texts, first, (starts, ends, blocks, edges), hard[: n_hard[0]]
+            )
+        sentences = [
+            tuple(
+                [
+                    Sentence(s - base, e - base, k)
+                    for s, e, k in zip(starts[a:b], ends[a:b], blocks[a:b], strict=True)
+                ]
+            )
+            for base, a, b in zip(first, edges, edges[1:], strict=False)
+        ]
+        return sentences, Joined(texts, starts, ends, edges)
+
+    def _cut(
+        self, texts: Sequence[str], first: array[int], rows: _Rows, hard: Sequence[int]
+    ) -> _Rows:
+        """Cut what was left, in its place."""
+        starts, ends, blocks, edges = rows
+        out = array("q"), array("q"), array("i")
+        more = array("i", bytes(4 * len(edges)))  # rows that a text has more than it had
+        last = d = 0
+        for row in hard:
+            while edges[d + 1] <= row:
+                d += 1
+            base, text = first[d], texts[d]
+            a, b = starts[row] - base, ends[row] - base
+            if blocks[row] < 0:
+                found = [(s.start, s.end, s.block) for s in segment(text)]
+            else:
+                missed = _MAY_BE_MISSED.span(text[a:b].encode("ascii")) is not None
+                found = [(x, y, blocks[row]) for x, y in _cut_block(text, a, b, missed)]
+            self._learn(text, a, b)
+            for to, kept in zip(out, (starts, ends, blocks), strict=True):
+                to.extend(kept[last:row])
+            out[0].extend([base + x for x, _, _ in found])
+            out[1].extend([base + y for _, y, _ in found])
+            out[2].extend([k for _, _, k in found])
+            more[d + 1] += len(found) - 1
+            last = row + 1
+        for to, kept in zip(out, (starts, ends, blocks), strict=True):
+            to.extend(kept[last:])
+        moved = zip(edges, accumulate(more), strict=True)
+        return *out, array("i", [e + m for e, m in moved])
+
+    def _learn(self, text: str, start: int, end: int) -> None:
+        """Ask about the words before stops that are new; what is learnt changes no result."""
+        if len(self._asked) >= _WORDS_ASKED:
+            return
+        new = set(_BEFORE_STOP.findall(text, start, end)) - self._asked
+        if not new:
+            return
+        self._asked |= new
+        answers: dict[bool | None, list[str]] = {}
+        for word in new:
+            answers.setdefault(_ends(word), []).append(word)
+        for answer in (True, False):
+            raw = "\n".join(answers.get(answer, ())).encode("ascii")
+            with self._lock:
+                self._lib.hype_cutter_learn(self._handle, raw, len(raw), answer)
+
+
+def _ends(word: str) -> bool | None:
+    """Tell whether a sentence ends behind a word and its stop; None: it depends on what follows."""
+    head = f"Some words {word} "
+    ends = {len(_sentences(text := head + tail, 0, len(text), True)) > 1 for tail in _TAILS}
+    return ends.pop() if len(ends) == 1 else None
+
+
+@cache
+def _cutter() -> _Cutter | None:
+    lib = library()
+    return None if lib is None else _Cutter(lib)
+
+
+def _cut_block(text: str, start: int, end: int, missed: bool) -> Iterator[tuple[int, int]]:
+    """Cut a block; white space around the sentences is left out."""
+    for a, b in _sentences(text, start, end, missed):
+        while b > a and text[b - 1] in " \t\n":
+            b -= 1
+        while a < b and text[a] in " \t\n":
+            a += 1
+        yield from _pieces(text, a, b)
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ import random
 import re
 import resource
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ from hypothesis import strategies as st
 
 from hypecheck import Checker, Report, artefact, corpus, match, model, native, screen
 from hypecheck.conv import Steps
+from hypecheck.joined import Joined
 from hypecheck.match import Matcher
 from hypecheck.model import Model, Request
+from hypecheck.normalise import normalise
 from hypecheck.ruleset import load
 from hypecheck.screen import WHOLE, Screen
+from hypecheck.segment import segment, segment_many
 from hypecheck.types import Sentence
 
 PRINTABLE = string.ascii_letters + string.digits + string.punctuation.replace("`", "") + " \t\n"
@@ -118,7 +121,7 @@ def test_a_library_of_another_machine_is_passed_over(
 
 
 def _requests(checker: Checker) -> list[Request]:
-    reads = checker._read([("", t) for t in texts(60)])
+    reads, _ = checker._read([("", t) for t in texts(60)])
     return [
         Request(
             r.plain.text, r.sentences, r.candidates, [v.guard if v else None for v in r.verdicts]
@@ -128,15 +131,17 @@ def _requests(checker: Checker) -> list[Request]:
     ]
 
 
+def _joined(requests: Sequence[Request]) -> Joined:
+    return Joined.of([r.text for r in requests], [r.sentences for r in requests])
+
+
 @compiled
 def test_margins_are_those_of_the_twin(request: pytest.FixtureRequest) -> None:
     requests = _requests(Checker(model=None))
-    edges = [0]
-    for r in requests:
-        edges.append(edges[-1] + len(r.sentences))
-    fast = model.load("fast")._margins(requests, edges)
+    joined = _joined(requests)
+    fast = model.load("fast")._margins(requests, joined)
     request.getfixturevalue("without_core")
-    slow = model.load("fast")._margins(requests, edges)
+    slow = model.load("fast")._margins(requests, joined)
     assert [m.shape for m in fast] == [m.shape for m in slow]
     np.testing.assert_allclose(fast[0], slow[0], atol=1e-5)
     np.testing.assert_array_equal(fast[1], slow[1])  # whole numbers all along
@@ -146,18 +151,16 @@ def test_margins_are_those_of_the_twin(request: pytest.FixtureRequest) -> None:
 @pytest.mark.parametrize("kernel", [0, 1])
 def test_margins_do_not_depend_on_the_processor(fast_model: Model, kernel: int) -> None:
     requests = _requests(Checker(model=None))[:20]
-    edges = [0]
-    for r in requests:
-        edges.append(edges[-1] + len(r.sentences))
+    joined = _joined(requests)
     lib = native.library()
     assert lib is not None
     core = fast_model._core
-    best = fast_model._margins(requests, edges)
+    best = fast_model._margins(requests, joined)
     try:
         if lib.hype_kernel(kernel) != kernel:
             pytest.skip("this processor cannot")
         fast_model._core = fast_model._compiled(_data())  # without products that were made before
-        other = fast_model._margins(requests, edges)
+        other = fast_model._margins(requests, joined)
     finally:
         fast_model._core = core
         lib.hype_kernel(2)
@@ -239,6 +242,64 @@ def test_attribution_is_that_of_the_twin(fast_model: Model) -> None:
         assert one == pytest.approx(other)
 
 
+@compiled
+@pytest.mark.parametrize("bar", [0.02, 0.6])
+def test_flagged_phrases_are_those_of_the_twin(fast_model: Model, bar: float) -> None:
+    requests = _requests(Checker(model=None))
+    scored = fast_model.score(requests, bars=[bar] * 3)
+    fast = [s.flags for s in scored]
+    core = fast_model._core
+    slow: list[list[model.Flag]] = [[] for _ in requests]
+    try:
+        fast_model._core = fast_model.linear.core = None
+        p = np.concatenate([s.labels for s in scored])
+        fast_model._flag(requests, _joined(requests), p, [bar] * 3, [{} for _ in requests], slow)
+    finally:
+        fast_model._core = fast_model.linear.core = core
+    assert sum(map(len, fast)) > (400 if bar < 0.1 else 50)
+    assert fast == slow
+
+
+# Sentences
+
+WORDS = """
+    knees. the Dr No no. vs. etc. approx. We treat a.m. $5 4.5 90% 2021 I Q: Q. e.g. (see (a) [1]
+    (iv) (PRP) (abc) ) ] ( " "quoted" it's knees' 'x' ^ * - + o > # 1. 2) (3) site.com U.S. St. Sat.
+    ... ! ?! .) ." .^ & / : Yes. No. Yahoo! Why? x{y} <b> | of a non-surgical. don't. 12,000. $499.
+    99%. word.Next Then months. London. Jan. fig. x.
+""".split()  # noqa: SIM905 (read more easily so)
+GAPS = [" ", " ", " ", "", "\n", "\n\n", "\t"]
+
+
+@compiled
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from(WORDS), st.sampled_from(GAPS)),
+            max_size=25,
+        ),
+        max_size=4,
+    )
+)
+@example([[("We ask Dr.", " "), ("No.", " "), ("He knows. " * 300, "")]])
+def test_sentences_are_those_of_the_twin(parts: list[list[tuple[str, str]]]) -> None:
+    several = ["".join(a + b for a, b in words) for words in parts]
+    for _ in range(2):  # the second time, the words before stops are known
+        sentences, joined = segment_many(several)
+        assert sentences == [segment(t) for t in several]
+        other = Joined.of(several, sentences)
+        assert (joined.starts, joined.ends, joined.edges, joined.first, joined.text) == (
+            other.starts, other.ends, other.edges, other.first, other.text,
+        )  # fmt: skip
+
+
+@compiled
+def test_sentences_of_the_corpus_are_those_of_the_twin() -> None:
+    several = [normalise(t).text for t in texts(2000)]
+    assert segment_many(several)[0] == [segment(t) for t in several]
+    assert segment_many(several)[0] == [segment(t) for t in several]
+
+
 # The screen
 
 PATTERNS = [["\\bcures? (?:gout|pain)\\b"], ["act now|hurry"], [".*"], ["[0-9]+% safe"]]
@@ -253,12 +314,10 @@ def new_screen() -> Screen:
 @compiled
 def test_screen_names_patterns_by_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    from hypecheck.segment import segment
-
     several = ["It cures gout. It obscures gouty pain.", "Hurry! 99% safe. Act now.", "cures"]
     s = new_screen()
     assert s.always == [2]
-    found = s.find(several, [segment(t) for t in several])
+    found = s.find(Joined.of(several, [segment(t) for t in several]))
     assert found == [[(0, 0)], [(0, 1), (1, 3), (2, 1)], []]
 
 
@@ -270,7 +329,7 @@ def test_screen_looks_at_the_whole_text_where_a_match_may_begin_between_sentence
     lib = native.library()
     assert lib is not None
     s = Screen(lib, [["[^a-z]*cure"], ["cure"]], [None, None])
-    assert s.find(["A cure."], [()]) == [[(WHOLE, 0)]]
+    assert s.find(Joined.of(["A cure."], [()])) == [[(WHOLE, 0)]]
 
 
 @compiled
@@ -287,7 +346,7 @@ def test_screen_finds_every_literal_there_is(bodies: list[str], text: str) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(screen, "_tables", lambda *_: tables)
         s = Screen(lib, [[re.escape(b)] for b in bodies], [True] * len(bodies))
-    [found] = s.find([text], [[Sentence(0, len(text), 0)] if text else []])
+    [found] = s.find(Joined.of([text], [[Sentence(0, len(text), 0)] if text else []]))
     assert {p for _, p in found if p not in s.always} == {
         i for i, b in enumerate(bodies) if b in text and i not in s.always
     }
@@ -295,8 +354,6 @@ def test_screen_finds_every_literal_there_is(bodies: list[str], text: str) -> No
 
 @compiled
 def test_giant_text_is_screened_in_little_memory() -> None:
-    from hypecheck.segment import segment
-
     rules = load().rules
     matcher = Matcher(rules)
     line = "It cures gout. No 1 of 95% 12 20 30 is on 3 of 4, act now! "
@@ -353,8 +410,6 @@ def test_every_shipped_rule_is_screened() -> None:
 @example("Yes.\nYes! cure it and We cure and We cure\n\n")
 @example("Yes. gout._cure")
 def test_rules_that_may_begin_in_a_gap_hit_alike_with_and_without_the_core(text: str) -> None:
-    from hypecheck.segment import segment
-
     one = load().rules[0]
     rules = [
         dataclasses.replace(one, id=f"{one.kind}/{n}", pattern=p)
