@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import pytest
@@ -13,8 +13,10 @@ import pytest
 import hypecheck
 from hypecheck import Checker, HypeCheckError, ModelError, Report, RulesetError
 from hypecheck.checker import RULE_THRESHOLDS
-from hypecheck.model import Request, Scored
+from hypecheck.linear import Linear
+from hypecheck.model import Flag, Request, Scored
 from hypecheck.ruleset import load
+from hypecheck.spans import evidence
 from hypecheck.types import CATEGORIES, KINDS, SENSITIVITIES, SEVERITIES, Sensitivity
 
 AD = (
@@ -368,12 +370,14 @@ class StubModel:
         requests: Sequence[Request],
         deadline: float | None = None,
         kept: object = None,
+        joined: object = None,
+        bars: Sequence[float] = (2.0, 2.0, 2.0),
     ) -> list[Scored]:
-        del deadline, kept
+        del deadline, kept, joined
         self.requests += requests
-        return [self._one(r) for r in requests]
+        return [self._one(r, bars) for r in requests]
 
-    def _one(self, r: Request) -> Scored:
+    def _one(self, r: Request, bars: Sequence[float]) -> Scored:
         categories: list[dict[str, float]] = []
         by_kind: list[dict[str, float]] = []
         for s in r.sentences:
@@ -387,7 +391,19 @@ class StubModel:
             by_kind.append(k)
         labels = [[*c.values(), *k.values()] for c, k in zip(categories, by_kind, strict=True)]
         document: dict[str, float] = dict.fromkeys(CATEGORIES, 0.25)
-        return Scored([[*c.values()] for c in categories], np.array(labels), document, {})
+        rows = [[*c.values()] for c in categories]
+        flags = [
+            self._flag(r, i, c, by_kind[i])
+            for i, row in enumerate(rows)
+            for c in range(len(CATEGORIES))
+            if row[c] >= bars[c]
+        ]
+        return Scored(rows, np.array(labels), document, {}, flags=flags)
+
+    def _flag(self, r: Request, i: int, c: int, by_kind: Mapping[str, float]) -> Flag:
+        kind = max(KINDS[CATEGORIES[c]], key=lambda k: (by_kind[k], k))
+        linear = cast("Linear", self.linear)
+        return Flag(i, c, kind, *evidence(r.text, r.sentences[i], CATEGORIES[c], linear, None))
 
 
 def stubbed(monkeypatch: pytest.MonkeyPatch, table: Mapping[str, tuple[str, float]]) -> StubModel:
