@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -20,8 +20,9 @@ from hypecheck.allow import AllowList
 from hypecheck.checklist import Checklist
 from hypecheck.errors import HypeCheckError
 from hypecheck.joined import Joined
-from hypecheck.match import matcher
+from hypecheck.match import Found, matcher
 from hypecheck.normalise import Normalised, normalise
+from hypecheck.screen import holds
 from hypecheck.segment import segment_many
 from hypecheck.types import (
     CATEGORIES,
@@ -67,11 +68,9 @@ class _Read:
     text: str
     plain: Normalised
     sentences: tuple[Sentence, ...]  # in the normalised text
-    candidates: tuple[Candidate, ...]
-    verdicts: tuple[guards.Verdict | None, ...]
-    hidden: tuple[Candidate, ...]  # what rules that are switched off would have found
-    # The checklist's patterns that may match, and in which sentences; None: any, anywhere.
-    may: Mapping[int, Sequence[int]] | None
+    found: Found
+    verdicts: Sequence[guards.Verdict | None]  # on what the rules found
+    known: guards.Known | None
 
 
 class Checker:
@@ -120,7 +119,15 @@ class Checker:
         self._kinds, off = self._switches(only, disable)
         self._rules = {r.id: r for r in self.ruleset.rules}
         self._off = off
-        self._matcher = matcher(self.ruleset.rules, self.checklist.patterns)
+        self._matcher = matcher(
+            self.ruleset.rules,
+            self.checklist.patterns,
+            (guards.any_cue(),),
+            (*self.checklist.gates, (guards.HEALTH.pattern,), (guards.OTHER_TRADE.pattern,)),
+        )
+        self._cues = len(self.checklist.patterns)  # their number, and those of two gates
+        self._health = len(self.checklist.gates)
+        self._trade = self._health + 1
         self.allow = allow if isinstance(allow, AllowList) else AllowList.of_phrases(allow)
         for rule in {r for e in self.allow.entries for r in e.rules} - set(self._rules):
             raise HypeCheckError(
@@ -229,7 +236,9 @@ class Checker:
             deadline = None if seconds is None else time.monotonic() + seconds
             reads, joined = self._read(chunk)
             lists = self.checklist.check_many(
-                [(r.plain, r.text, r.sentences) for r in reads], [r.may for r in reads]
+                [(r.plain, r.text, r.sentences) for r in reads],
+                [r.found.others for r in reads],
+                [r.found.gates for r in reads],
             )
             scores = self._score(reads, deadline, kept, joined)
             for read, scored, items in zip(reads, scores, lists, strict=True):
@@ -240,17 +249,29 @@ class Checker:
         plains = [normalise(text, self.ruleset.evasions) for _, text in chunk]
         texts = [p.text for p in plains]
         sentences, joined = segment_many(texts)
-        found = self._matcher.find_many(texts, sentences, self._off, joined)
+        all_found = self._matcher.find_many(texts, sentences, self._off, joined)
         reads = []
-        for (id_, text), plain, inside, (live, hidden, may) in zip(
-            chunk, plains, sentences, found, strict=True
+        for (id_, text), plain, inside, found in zip(
+            chunk, plains, sentences, all_found, strict=True
         ):
-            unless = [self._rules[c.rule or ""].unless for c in live]
-            verdicts = guards.judge(plain.text, inside, live, unless)
-            reads.append(
-                _Read(id_, text, plain, inside, tuple(live), tuple(verdicts), tuple(hidden), may)
-            )
+            live, verdicts = found.live, []
+            known = self._known(plain.text, found)
+            if live:
+                unless = [self._rules[c.rule or ""].unless for c in live]
+                verdicts = guards.judge(plain.text, inside, live, unless, known=known)
+            reads.append(_Read(id_, text, plain, inside, found, verdicts, known))
         return reads, joined
+
+    def _known(self, text: str, found: Found) -> guards.Known | None:
+        """Give what the screen knows of a normalised text, for the guards."""
+        if found.others is None:
+            return None
+        raw = text.encode("ascii")
+        return guards.Known(
+            found.others.get(self._cues, ()),
+            holds(found.gates, self._health, guards.HEALTH, raw),
+            holds(found.gates, self._trade, guards.OTHER_TRADE, raw),
+        )
 
     def scan(
         self, text: str, sentences: Sequence[Sentence]
@@ -272,17 +293,17 @@ class Checker:
 
         requests = []
         for read in reads:
-            if not read.candidates:
+            if not read.found.live:
                 requests.append(Request(read.plain.text, read.sentences, (), ()))
                 continue
             # The model knows the shipped rules only; a user's own stay out of its features.
-            known = [i for i, c in enumerate(read.candidates) if c.rule in self.model.rules]
+            known = [i for i, c in enumerate(read.found.live) if c.rule in self.model.rules]
             verdicts = [read.verdicts[i] for i in known]
             requests.append(
                 Request(
                     read.plain.text,
                     read.sentences,
-                    [read.candidates[i] for i in known],
+                    [read.found.live[i] for i in known],
                     [v.guard if v else None for v in verdicts],
                 )
             )
@@ -293,7 +314,7 @@ class Checker:
     ) -> Report:
         findings: list[Finding] = []
         dismissed: list[Dismissed] = []
-        for c, v in zip(read.candidates, read.verdicts, strict=True):
+        for c, v in zip(read.found.live, read.verdicts, strict=True):
             self._decide(read, c, v, scored, findings, dismissed)
         if scored is not None and scored.flags:
             self._add_model_only(read, scored, findings, dismissed)
@@ -374,7 +395,7 @@ class Checker:
     ) -> None:
         """Add what the model flags and no rule does; it must pass the same guards."""
         have = {(f.sentence, f.category) for f in findings}
-        have |= {(c.sentence, CATEGORY_OF[c.kind]) for c in read.hidden}
+        have |= {(c.sentence, CATEGORY_OF[c.kind]) for c in read.found.hidden}
         wanted = [
             Candidate(f.kind, f.sentence, f.start, f.end, None, scored.rows[f.sentence][f.category])
             for f in scored.flags
@@ -385,11 +406,11 @@ class Checker:
         unless = [self.ruleset.guards[CATEGORY_OF[c.kind]] for c in wanted]
         # The span of the model's flag is rough: who says it may stand inside, "clinics say that …".
         within = ("refuted", "reported")
-        verdicts = guards.judge(read.plain.text, read.sentences, wanted, unless, within)
+        verdicts = guards.judge(read.plain.text, read.sentences, wanted, unless, within, read.known)
         # Where a guard silenced a rule's phrase, the model's wider flag is silenced with it.
         judged = {
             (c.sentence, CATEGORY_OF[c.kind]): v
-            for c, v in zip(read.candidates, read.verdicts, strict=True)
+            for c, v in zip(read.found.live, read.verdicts, strict=True)
             if v is not None
         }
         for c, v in zip(wanted, verdicts, strict=True):

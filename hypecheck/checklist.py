@@ -33,6 +33,7 @@ from hypecheck.ruleset import (
     _text,
     unmark,
 )
+from hypecheck.screen import holds, may_hold
 from hypecheck.types import ChecklistItem, Cue, Sentence, Status
 
 SHIPPED = RULES / "checklist.toml"
@@ -40,6 +41,7 @@ MAX_EVIDENCE = 3  # spans an item; a reader needs proof, not a concordance
 _REACH = 60  # characters before a hit in which a "no" can take it back
 _NEGATION = ("cue", "pseudo", "clause")
 _SCOPE = ("named", "generic", "medical", "complaint", "offer", "aside")
+_GATES = 5  # of them, the last one is none
 _LISTS = ("applies", "patterns", "denials", "states", "silent")
 _TABLES = {"words", "negation", "applies", "item"}
 _ITEM_KEYS = {"id", "title", "question", "more", "negatable", *_LISTS}
@@ -54,6 +56,7 @@ class Entry:
     title: str
     question: str
     applies: Regexp | None
+    about: tuple[str, ...]  # what ``applies`` is made of
     evidence: Regexp
     patterns: tuple[str, ...]  # what ``evidence`` is made of
     more: Regexp | None  # carries a hit on along an enumeration
@@ -81,6 +84,7 @@ class Checklist:
     Attributes:
         entries: the items.
         patterns: what states one of them, over all items.
+        gates: what decides which items a text is about; each some alternatives.
         hash: of the file and the words that it uses.
 
     Example:
@@ -118,6 +122,13 @@ class Checklist:
             raise RulesetError(f"{path}: holds no [[item]] table")
         self.entries = tuple(entries.values())
         self.patterns = tuple(p for e in self.entries for p in e.patterns)
+        about = [(self._scope[key].pattern[3:-1],) for key in _SCOPE[:_GATES]]  # less "(?:…)"
+        self.gates = (*about, *(e.about for e in self.entries if e.about))
+        asked = [n for n, e in enumerate(self.entries) if e.about]
+        self._about = dict(zip(asked, range(_GATES, len(self.gates)), strict=True))  # their gates
+        self._entry_of = [n for n, e in enumerate(self.entries) for _ in e.patterns]
+        self._none = tuple(e.not_applicable for e in self.entries)
+        self._unstated = tuple(e.not_stated for e in self.entries)
         self._alone: dict[str, Regexp] = {}  # each pattern by itself, once it is needed
 
     def check(
@@ -134,46 +145,73 @@ class Checklist:
         self,
         texts: Sequence[tuple[Normalised, str, Sequence[Sentence]]],
         may: Sequence[Mapping[int, Sequence[int]] | None] | None = None,
+        gates: Sequence[int | None] | None = None,
     ) -> list[tuple[ChecklistItem, ...]]:
-        """Do :meth:`check` for several texts, item by item: that is faster.
+        """Do :meth:`check` for several texts.
 
         Args:
             texts: of each its normalised form, itself, and its sentences.
             may: of each the numbers of the :attr:`patterns` that may match in it, and in which
                 sentences (-1: anywhere), where that is known.
+            gates: of each what is known of the :attr:`gates`, see :func:`hypecheck.screen.holds`.
         """
-        raw = [n.text.encode("ascii") for n, _, _ in texts]
-        readings = {
-            d: _Reading(raw[d], texts[d][2], [s.start for s in texts[d][2]])
-            for d in self._offered(raw)
-        }
-        none = tuple(e.not_applicable for e in self.entries)
-        out: list[list[ChecklistItem]] = [[] for _ in texts]
-        first = 0
-        for entry in self.entries:
-            numbers = range(first, first + len(entry.patterns))
-            first = numbers.stop
-            for d, reading in readings.items():
-                items = out[d]
+        out = []
+        for d, (normalised, original, sentences) in enumerate(texts):
+            raw = normalised.text.encode("ascii")
+            known = None if may is None else may[d]
+            bits = None if gates is None else gates[d]
+            if self._offered(raw, bits):
+                found = self._evidence(raw, sentences, known)
+                out.append(self._items(raw, bits, found, normalised, original))
+            else:
+                out.append(self._none)
+        return out
+
+    def _evidence(
+        self,
+        raw: bytes,
+        sentences: Sequence[Sentence],
+        known: Mapping[int, Sequence[int]] | None,
+    ) -> dict[int, list[tuple[int, int]]]:
+        """Give where a text states items, in the normalised text, by the number of the entry."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        if known is None:
+            reading = _Reading(raw, sentences, [s.start for s in sentences])
+            for n, entry in enumerate(self.entries):
                 reading.denied.clear()
-                known = None if may is None else may[d]
-                if known is None:
-                    hits = self._find(entry, (entry.evidence,), reading)
-                else:
-                    hits = self._find_there(
-                        entry, {i: known[i] for i in numbers if i in known}, reading
-                    )
-                if hits:
-                    normalised, original, _ = texts[d]
-                    spans = [normalised.span(*hit) for hit in hits]
-                    evidence = tuple(Cue(a, b, original[a:b]) for a, b in spans)
-                    item = ChecklistItem(entry.id, entry.title, "stated", evidence, entry.question)
-                    items.append(item)
-                elif entry.applies and entry.applies.span(raw[d]) is None:
-                    items.append(entry.not_applicable)
-                else:
-                    items.append(entry.not_stated)
-        return [tuple(items) if items else none for items in out]
+                found[n] = self._find(entry, (entry.evidence,), reading)
+        elif known:
+            reading = _Reading(raw, sentences, [s.start for s in sentences])
+            wanted: dict[int, dict[int, Sequence[int]]] = {}
+            for i in sorted(known):
+                if i < len(self._entry_of):
+                    wanted.setdefault(self._entry_of[i], {})[i] = known[i]
+            for n, where in wanted.items():
+                reading.denied.clear()
+                found[n] = self._find_there(self.entries[n], where, reading)
+        return found
+
+    def _items(
+        self,
+        raw: bytes,
+        gates: int | None,
+        found: Mapping[int, Sequence[tuple[int, int]]],
+        normalised: Normalised,
+        original: str,
+    ) -> tuple[ChecklistItem, ...]:
+        """Give the items of a text that offers a treatment."""
+        items = list(self._unstated)
+        for n, about in self._about.items():
+            entry = self.entries[n]
+            if entry.applies and not holds(gates, about, entry.applies, raw):
+                items[n] = entry.not_applicable
+        for n, hits in found.items():
+            if hits:
+                e = self.entries[n]
+                spans = [normalised.span(*hit) for hit in hits]
+                evidence = tuple([Cue(a, b, original[a:b]) for a, b in spans])
+                items[n] = ChecklistItem(e.id, e.title, "stated", evidence, e.question)
+        return tuple(items)
 
     def _one(self, number: int) -> Regexp:
         """Give one of the patterns by itself."""
@@ -183,21 +221,21 @@ class Checklist:
             regexp = self._alone[pattern] = Regexp(pattern)
         return regexp
 
-    def _offered(self, texts: Sequence[bytes]) -> list[int]:
-        """Give the texts that offer the reader a treatment; how, stands in the TOML."""
+    def _offered(self, text: bytes, gates: int | None) -> bool:
+        """Tell whether a text offers the reader a treatment; how, stands in the TOML."""
         named, generic, medical, complaint, offer, aside = (self._scope[key] for key in _SCOPE)
-        treated = {d for d, t in enumerate(texts) if named.span(t) is not None}
-        rest = [d for d in range(len(texts)) if d not in treated]
-        some = [d for d in rest if generic.span(texts[d]) is not None]
-        treated.update(d for d in some if medical.span(texts[d]) is not None)
-        for d in rest:
-            if d not in treated and len(list(islice(complaint.spans(texts[d]), 2))) == 2:
-                treated.add(d)
-        return [
-            d
-            for d in sorted(treated)
-            if any(aside.starts(texts[d], a) is None for a, _ in offer.spans(texts[d]))
-        ]
+        if not (
+            holds(gates, 0, named, text)
+            or (holds(gates, 1, generic, text) and holds(gates, 2, medical, text))
+            or (
+                holds(gates, 3, complaint, text)
+                and len(list(islice(complaint.spans(text), 2))) == 2
+            )
+        ):
+            return False
+        if not may_hold(gates, 4):
+            return False
+        return any(aside.starts(text, a) is None for a, _ in offer.spans(text))
 
     def _find_there(
         self, entry: Entry, where: Mapping[int, Sequence[int]], reading: _Reading
@@ -330,6 +368,7 @@ def _entry(item: Mapping[str, Any], n: int, words: Mapping[str, str], path: Path
         title=title,
         question=question,
         applies=joined("applies", lists["applies"]),
+        about=tuple(_expand(p.strip(), words, path, where) for p in lists["applies"]),
         evidence=_compile(lists["patterns"], words, path, where, "patterns"),
         patterns=tuple(_expand(p.strip(), words, path, where) for p in lists["patterns"]),
         more=joined("more", [_text(item, "more", path, where)] if "more" in item else []),

@@ -1761,7 +1761,7 @@ int64_t hype_segment(const Cutter *c, const char *text, const int64_t *text_firs
 
 /* The first letters of all literals, as many as DEPTH, are found by one automaton (Aho and Corasick
  * 1975); the rest of a literal is compared. */
-#define DEPTH 5
+#define DEPTH 10
 #define STATES 65536
 
 typedef struct {
@@ -1794,13 +1794,18 @@ typedef struct {
     const int32_t *clauses; /* by literal, those that it fulfils */
     const int32_t *way_first, *ways;   /* by clause, the ways to match that it makes likely */
     const int32_t *need_first, *needs; /* by way, its clauses; ~: the first of a place */
+    const int32_t *rare;               /* by way, the rarest of its clauses but one */
     const int32_t *pattern;            /* by way, its pattern */
     const uint8_t *whole;              /* by pattern: judged over the whole document */
     int32_t n_literals, n_clauses, n_ways, n_patterns;
+    int32_t first_gate; /* from this pattern on they are gates, up to 64 */
     uint8_t letter[256]; /* column of the automaton; 0: in no literal */
     int32_t letters, depth, n_states;
-    uint16_t *next; /* (n_states, letters) */
-    uint16_t *hit;  /* by state, the first of those in which literals end, or 0 */
+    /* Rows of 1 << shift: the next state by letter, the commonest letters in the first lines of the
+     * cache; first, where any other letter leads to the first state, the nearest state in which
+     * literals end, or 0. */
+    uint16_t *next;
+    int shift;
     State *states;
     uint32_t *seen;    /* by clause, the last sentence or document in which it is fulfilled */
     uint32_t *waits;   /* by way, the last one in which it is to be looked at */
@@ -1814,22 +1819,25 @@ typedef struct {
 
 void hype_filter_free(Filter *f) {
     if (!f) return;
-    free(f->next); free(f->hit); free(f->states); free(f->literals);
+    free(f->next); free(f->states); free(f->literals);
     free(f->seen); free(f->waits); free(f->told); free(f->hits);
     free(f->waiting); free(f->waiting_document);
     free(f);
 }
 
+static uint16_t *row_of(const Filter *f, int32_t state) {
+    return f->next + ((size_t)state << f->shift);
+}
+
 /* Enter the first letters of all literals; 0 where there are more than STATES of them. */
 static int filter_enter(Filter *f) {
-    memset(f->next, 0, (size_t)STATES * f->letters * sizeof *f->next);
+    memset(f->next, 0, ((size_t)STATES << f->shift) * sizeof *f->next);
     f->n_states = 1;
     memset(f->states, 0, sizeof *f->states);
     for (int32_t x = 0; x < f->n_literals; x++) {
         int32_t size = f->literals[x].size, state = 0;
         for (int32_t k = 0; k < size && k < f->depth; k++) {
-            uint16_t *next = f->next + (size_t)state * f->letters
-                             + f->letter[(uint8_t)f->text[f->literals[x].at + k]];
+            uint16_t *next = row_of(f, state) + f->letter[(uint8_t)f->text[f->literals[x].at + k]];
             if (!*next) {
                 if (f->n_states == STATES) return 0;
                 State made = {x, x, 0, (uint16_t)(k + 1)};
@@ -1845,47 +1853,59 @@ static int filter_enter(Filter *f) {
     return 1;
 }
 
-static int filter_automaton(Filter *f) {
-    f->letters = 1;
+/* Give the letters of the literals columns, the commonest first. */
+static void filter_letters(Filter *f) {
+    int64_t times[256] = {0};
     for (int32_t x = 0; x < f->n_literals; x++)
-        for (int32_t k = 0; k < f->literals[x].size; k++) {
-            uint8_t c = (uint8_t)f->text[f->literals[x].at + k];
-            if (!f->letter[c]) f->letter[c] = (uint8_t)f->letters++;
-        }
-    f->next = malloc((size_t)STATES * f->letters * sizeof *f->next);
+        for (int32_t k = 0; k < f->literals[x].size; k++)
+            times[(uint8_t)f->text[f->literals[x].at + k]]++;
+    for (f->letters = 1; f->letters < 256; f->letters++) {
+        int best = 0;
+        for (int c = 1; c < 256; c++)
+            if (times[c] > times[best]) best = c;
+        if (!times[best]) break;
+        f->letter[best] = (uint8_t)f->letters;
+        times[best] = 0;
+    }
+    for (f->shift = 6; 1 << f->shift < f->letters;) f->shift++;
+}
+
+static int filter_automaton(Filter *f) {
+    void *next = NULL;
+    filter_letters(f);
+    if (posix_memalign(&next, 64, ((size_t)STATES << f->shift) * sizeof *f->next)) return 0;
+    f->next = next;
     f->states = malloc(STATES * sizeof *f->states);
     uint16_t *fail = calloc(STATES, sizeof *fail), *queue = calloc(STATES, sizeof *queue);
-    int ok = f->next && f->states && fail && queue;
+    int ok = f->states && fail && queue;
     for (f->depth = DEPTH; ok && !filter_enter(f);) ok = --f->depth > 0;
     int32_t n = 0;
-    for (int c = 0; ok && c < f->letters; c++)
+    for (int c = 1; ok && c < f->letters; c++)
         if (f->next[c]) queue[n++] = f->next[c];
-    for (int32_t i = 0; ok && i < n; i++) {
-        uint16_t state = queue[i], back = fail[state];
-        const State *behind = &f->states[back];
+    for (int32_t i = 0; i < n; i++) {
+        uint16_t state = queue[i], back = fail[state], *row = row_of(f, state);
+        const State *here = &f->states[state], *behind = &f->states[back];
         f->states[state].link = behind->first < behind->end ? back : behind->link;
-        for (int c = 0; c < f->letters; c++) {
-            uint16_t *next = f->next + (size_t)state * f->letters + c;
-            uint16_t other = f->next[(size_t)back * f->letters + c];
-            if (*next) {
-                fail[*next] = other;
-                queue[n++] = *next;
+        row[0] = here->first < here->end ? state : here->link;
+        for (int c = 1; c < f->letters; c++) {
+            uint16_t other = row_of(f, back)[c];
+            if (row[c]) {
+                fail[row[c]] = other;
+                queue[n++] = row[c];
             } else {
-                *next = other;
+                row[c] = other;
             }
         }
     }
     free(fail);
     free(queue);
-    f->hit = ok ? malloc((size_t)f->n_states * sizeof *f->hit) : NULL;
-    if (!f->hit) return 0;
-    void *less = realloc(f->next, (size_t)f->n_states * f->letters * sizeof *f->next);
-    if (less) f->next = less;
-    if ((less = realloc(f->states, (size_t)f->n_states * sizeof *f->states))) f->states = less;
-    for (int32_t i = 0; i < f->n_states; i++) {
-        const State *state = &f->states[i];
-        f->hit[i] = state->first < state->end ? (uint16_t)i : state->link;
-    }
+    size_t size = ((size_t)f->n_states << f->shift) * sizeof *f->next;
+    if (!ok || posix_memalign(&next, 64, size)) return 0;
+    memcpy(next, f->next, size);
+    free(f->next);
+    f->next = next;
+    void *less = realloc(f->states, (size_t)f->n_states * sizeof *f->states);
+    if (less) f->states = less;
     return 1;
 }
 
@@ -1897,16 +1917,18 @@ static int begins_with(const Filter *f, int32_t x, int32_t y) {
 Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edges,
                         const int32_t *clause_first, const int32_t *clauses,
                         const int32_t *way_first, const int32_t *ways,
-                        const int32_t *need_first, const int32_t *needs, const int32_t *pattern,
+                        const int32_t *need_first, const int32_t *needs, const int32_t *rare,
+                        const int32_t *pattern,
                         const uint8_t *whole, int32_t n_literals, int32_t n_clauses,
-                        int32_t n_ways, int32_t n_patterns) {
+                        int32_t n_ways, int32_t n_patterns, int32_t first_gate) {
     Filter *f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->text = text; f->clauses = clauses;
     f->way_first = way_first; f->ways = ways;
-    f->need_first = need_first; f->needs = needs; f->pattern = pattern; f->whole = whole;
+    f->need_first = need_first; f->needs = needs; f->rare = rare;
+    f->pattern = pattern; f->whole = whole;
     f->n_literals = n_literals; f->n_clauses = n_clauses;
-    f->n_ways = n_ways; f->n_patterns = n_patterns;
+    f->n_ways = n_ways; f->n_patterns = n_patterns; f->first_gate = first_gate;
     f->literals = calloc((size_t)n_literals + 1, sizeof *f->literals);
     f->seen = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
     f->waits = calloc((size_t)n_ways + 1, sizeof(uint32_t));
@@ -1960,6 +1982,7 @@ static int32_t filter_last(const Filter *f, const State *state, const char *s, i
 typedef struct {
     int32_t *out; /* pairs: sentence or -1, pattern */
     int64_t room, count;
+    uint64_t gates; /* of the document, a bit each */
 } Pairs;
 
 static void tell(Pairs *p, int32_t sentence, int32_t pattern) {
@@ -2020,10 +2043,13 @@ static int in_order(const Filter *f, int32_t way, uint32_t since, int32_t first,
 static void settle(Filter *f, const int32_t *waiting, int32_t n, uint32_t since, int32_t first,
                    int32_t sentence, Pairs *out) {
     for (int32_t w = 0; w < n; w++) {
+        uint32_t seen = f->seen[f->rare[waiting[w]]];
+        if (sentence < 0 ? seen < since : seen != since) continue;
         int32_t p = f->pattern[waiting[w]];
         if (f->told[p] == since || !in_order(f, waiting[w], since, first, sentence < 0)) continue;
         f->told[p] = since;
-        tell(out, sentence, p);
+        if (p >= f->first_gate) out->gates |= (uint64_t)1 << (p - f->first_gate);
+        else tell(out, sentence, p);
     }
 }
 
@@ -2068,11 +2094,11 @@ static int note(Filter *f, Turn *t, int32_t literal, int64_t start, int inside) 
 /* Find where patterns may match: pairs of a sentence (-1: somewhere in the document) and a pattern,
  * document by document. `low` is the text in lower case. Gives how many pairs there are, -1 where
  * memory ran out; those that find no room in `out` are not written. `doc_end`: where each
- * document's pairs end. */
+ * document's pairs end; `gates`: which gates may match in it. */
 int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const int32_t *doc_first,
                     int32_t docs, const int64_t *start, const int64_t *end, int32_t *out,
-                    int64_t room, int64_t *doc_end) {
-    Pairs pairs = {out, room, 0};
+                    int64_t room, int64_t *doc_end, uint64_t *gates) {
+    Pairs pairs = {out, room, 0, 0};
     for (int32_t d = 0; d < docs; d++) {
         int64_t from = text_first[d], to = text_first[d + 1];
         int32_t s = doc_first[d], last = doc_first[d + 1];
@@ -2095,8 +2121,9 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
                 turn.sentence = ++f->now;
                 s++;
             }
-            state = f->next[(size_t)state * f->letters + f->letter[(uint8_t)low[i]]];
-            for (uint16_t k = f->hit[state]; k; k = f->states[k].link) {
+            uint8_t c = f->letter[(uint8_t)low[i]];
+            state = c ? row_of(f, state)[c] : 0;
+            for (uint16_t k = row_of(f, state)[0]; k; k = f->states[k].link) {
                 const State *here = &f->states[k];
                 int64_t at = i + 1 - here->depth;
                 int32_t x = here->depth < f->depth ? here->end - 1
@@ -2118,6 +2145,8 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
         f->now++;
         settle(f, f->waiting_document, turn.waiting_document, turn.document, 0, -1, &pairs);
         doc_end[d] = pairs.count;
+        gates[d] = pairs.gates;
+        pairs.gates = 0;
     }
     if (f->hits_room > 1 << 18) { /* a giant document's are given back */
         free(f->hits);

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,7 +86,7 @@ _SOBER_ANSWER = Regexp(
     r"|it varies|generally|in most cases,? no|never|evidence|the evidence|research"
     r"|we simply)",
 )
-_HEALTH = Regexp(
+HEALTH = Regexp(
     r"\b(?:health|medic|clinic|consult|patient|doctor|dr\.|therap|treat|pain|surg|disease|symptom"
     r"|injur|cells?\b|skin|hair|tooth|teeth|dent|smile|weight|fat\b|diet|body|joint|knee"
     r"|back pain|spine|spinal|chiro|nerve|neuropath|cancer|diabet|arthrit|hormon|testost"
@@ -107,11 +107,9 @@ _HEALTH = Regexp(
     r"|transplant|remed(?:y|ies)|liposuc|rhinoplast|botanical|tonic\b|wound|fractur|bruis"
     r"|orthop|podiat|psych|counsel|mental|mood|nutrition|keto|fda\b)",
 )
-# What most such texts hold, sought faster: each begins as a word of _HEALTH does.
-_COMMON_HEALTH = (" treat", " pain", " patient", " clinic", " therap", " skin", " health", " body")
 # Without any health word a text is taken as not about health only when it is long enough to tell,
 # or names another trade: a lone "Only 3 spots left!" stays flagged.
-_OTHER_TRADE = Regexp(
+OTHER_TRADE = Regexp(
     r"\b(?:plumb(?:er|ing)|roof(?:er|ing|s)|boilers?\b|drains?\b|second-?hand cars?\b"
     r"|new cars?\b|vehicles?\b|tyres?\b|garage|sneakers?\b|shoes\b|boots\b|jeans|furniture"
     r"|sofas?\b|mattress|carpets\b|software|laptops?\b|smartphones?\b|mortgage|loans?\b"
@@ -178,6 +176,14 @@ def _any_of(phrases: Iterable[str], words: dict[str, list[str]]) -> Regexp:
         edge = r"\b" if len(tokens) == 1 and phrase not in _CUT_OUT else ""
         patterns.append(edge + r"\s*".join(parts) + edge)
     return Regexp("|".join(patterns) or r"[^\s\S]")
+
+
+@cache
+def any_cue() -> str:
+    """Give a pattern that matches wherever a cue may stand."""
+    table, _ = _cue_table()
+    phrases = dict.fromkeys(p for group in table["cue"] for p in group["phrases"])
+    return _any_of(phrases, table["words"]).pattern
 
 
 @cache
@@ -306,12 +312,22 @@ def forget() -> None:
     _context.cache_clear()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a text before its candidates are judged."""
+
+    cued: Collection[int]  # the sentences in which a cue may stand
+    health: bool  # whether a health word stands in it
+    trade: bool  # whether a word of another trade does
+
+
 def judge(
     text: str,
     sentences: Sequence[Sentence],
     candidates: Sequence[Candidate],
     unless: Sequence[Sequence[str]],
     within: Sequence[str] = (),
+    known: Known | None = None,
 ) -> list[Verdict | None]:
     """Judge each candidate by the guards named for it; ``None`` where it stands.
 
@@ -321,6 +337,7 @@ def judge(
         candidates: what to judge, offsets into ``text``.
         unless: the guards of each candidate, by position.
         within: those of them whose cue may also stand inside of the candidate.
+        known: what is known of the text, if anything is.
     """
     if not candidates:
         return []
@@ -334,28 +351,38 @@ def judge(
         verdict: Verdict | None = None
         if "not_health" in guards:
             if health is None:
-                health = _about_health(text, raw)
+                health = _about_health(text, raw, known)
             # The model has read the whole text: only another trade, named, speaks against it.
             if health is False or (health == "unclear" and c.rule is not None):
                 verdict = Verdict("not_health", c.start, c.start)
         if verdict is None:
-            verdict = _cued(text, raw, sentences, c, guards)
+            verdict = _cued(text, raw, sentences, c, guards, known)
         if verdict is None and "questioned" in guards:
             verdict = _questioned(raw, sentences, c)
         if verdict is None and "supported" in guards:
             verdict = _supported(text, raw, sentences, c)
         if verdict is None and within:
             last = replace(c, start=c.end - 1)
-            verdict = _cued(text, raw, sentences, last, [g for g in guards if g in within])
+            some = [g for g in guards if g in within]
+            verdict = _cued(text, raw, sentences, last, some, known)
         out.append(verdict)
     return out
 
 
 def _cued(
-    text: str, raw: bytes, sentences: Sequence[Sentence], c: Candidate, guards: Sequence[str]
+    text: str,
+    raw: bytes,
+    sentences: Sequence[Sentence],
+    c: Candidate,
+    guards: Sequence[str],
+    known: Known | None,
 ) -> Verdict | None:
     """Judge a candidate by the cues in its sentence and in the lead-in of its list."""
+    if known is not None and not known.cued:
+        return None
     for k in _scope_sentences(text, sentences, c):
+        if known is not None and k not in known.cued:
+            continue
         s = sentences[k]
         if not _may_be_silenced(raw, s, c, guards, lead_in=k != c.sentence):
             continue
@@ -366,10 +393,10 @@ def _cued(
     return None
 
 
-def _about_health(text: str, raw: bytes) -> bool | Literal["unclear"]:
-    if any(word in text for word in _COMMON_HEALTH) or _HEALTH.span(raw) is not None:
+def _about_health(text: str, raw: bytes, known: Known | None) -> bool | Literal["unclear"]:
+    if HEALTH.span(raw) is not None if known is None else known.health:
         return True
-    if _OTHER_TRADE.span(raw) is not None:
+    if OTHER_TRADE.span(raw) is not None if known is None else known.trade:
         return False
     return True if len(text.split()) < _LONG_ENOUGH else "unclear"
 

@@ -10,7 +10,7 @@ A literal that begins or ends with :data:`EDGE` stands at the edge of a word.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,12 +23,15 @@ _WAYS = 32  # of one part of a pattern
 _RANKS = 3  # clauses that ways give together where they are too many
 _UNION = 4000  # literals of one clause
 _TOKEN = re.compile(r"\\.|\[(?:\\.|\[:\^?\w+:\]|[^\]\\])(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|[()]", re.S)
+_TOKEN_OR_BAR = re.compile(_TOKEN.pattern + r"|\|", re.S)
+_WORDS = re.compile(r"\\b\(\?:(?P<words>.*)\)(?P<edge>\\b)?", re.S)
 _RUN = re.compile(r"[A-Za-z0-9 ',/&-]+(?![*+?{])")
 _GROUP = re.compile(r"\(\?(?:P?<[A-Za-z_]\w*>|[imsU-]*:)")
 _FLAGS = re.compile(r"\(\?[imsU-]+\)")
 _REPEAT = re.compile(r"(?:[*+?]|\{(\d+)(?:(,)(\d*))?\})\??")
 _DIGITS = frozenset("0123456789")
 _EMPTY = frozenset([""])
+_WORD = "abcdefghijklmnopqrstuvwxyz0123456789_"
 _TELLING = _DIGITS.union('%$!?*^"&+=')  # characters that say something alone
 _OPEN: tuple[Way, ...] = ((),)  # one way, that needs nothing
 
@@ -82,6 +85,81 @@ class Reader:
         plain = all(p.plain and not p.empty for p in parts)
         ways = dict.fromkeys(w for p in parts for w in _all_ways(p))
         return Needs(_OPEN if () in ways else tuple(ways), plain)
+
+
+def finite(patterns: Iterable[str]) -> frozenset[str] | None:
+    r"""Give the literals of which one stands in a text just where one of ``patterns`` matches.
+
+    None where that cannot be said by literals. Read are patterns of the form ``\b(?:…)\b`` whose
+    alternatives are words and phrases; ``\w*`` and ``\w+`` may end one.
+
+    >>> sorted(finite([r"\b(?:pain|inject\w*)\b"]))
+    ['\x08inject', '\x08pain\x08']
+    """
+    found: set[str] = set()
+    try:
+        for pattern in patterns:
+            m = _WORDS.fullmatch(pattern)
+            if m is None:
+                return None
+            for alternative in _split(m["words"]):
+                found |= _listed(alternative, bool(m["edge"]))
+    except UnreadableError:
+        return None
+    return _plain(found)
+
+
+def _split(words: str) -> Iterator[str]:
+    """Cut alternatives apart; those in groups and classes stay together.
+
+    Raises:
+        UnreadableError: a group is closed that was not opened here.
+    """
+    depth = last = 0
+    for m in _TOKEN_OR_BAR.finditer(words):
+        depth += (m[0] == "(") - (m[0] == ")")
+        if depth < 0:
+            raise UnreadableError(words)
+        if m[0] == "|" and depth == 0:
+            yield words[last : m.start()]
+            last = m.end()
+    yield words[last:]
+
+
+def _listed(alternative: str, edge: bool) -> set[str]:
+    """Give the literals of one alternative, which begins at the edge of a word.
+
+    Raises:
+        UnreadableError: it has others besides.
+    """
+    more = alternative[-3:] if alternative.endswith((r"\w*", r"\w+")) else ""
+    body = alternative.removesuffix(more)
+    found: set[str] = set()
+    for part in _Pattern(rf"\b{body}" + r"\b" * (edge and not more), {}).alternatives():
+        if part.exact is None or not part.whole:
+            raise UnreadableError(alternative)
+        found |= part.exact
+    return {x + c for x in found for c in _WORD} if more == r"\w+" else found
+
+
+def _plain(literals: set[str]) -> frozenset[str] | None:
+    """Leave out literals that say nothing beside others; None where an edge is none of a word."""
+    out = set()
+    for x in literals:
+        body = x.strip(EDGE)
+        ends = [(body[:k] + EDGE) for k in range(1, len(body)) if not _is_word(body[k])]
+        if any(x[: len(x) - len(x.lstrip(EDGE))] + end in literals for end in ends):
+            continue  # "dr." where "dr" is enough
+        first, last = x.startswith(EDGE), x.endswith(EDGE)
+        if (
+            not body
+            or EDGE in body
+            or (first and not _is_word(body[0]))
+            or (last and not _is_word(body[-1]))
+        ):
+            return None
+        out.add(EDGE * first + body + EDGE * last)
+    return frozenset(out)
 
 
 class _Pattern:

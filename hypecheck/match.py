@@ -10,8 +10,9 @@ which RE2 counts in, are character offsets.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from hypecheck.joined import Joined
 from hypecheck.native import library
 from hypecheck.regexp import Regexp, options
 from hypecheck.ruleset import unmark
-from hypecheck.screen import WHOLE, Screen
+from hypecheck.screen import GATES, WHOLE, Screen
 from hypecheck.types import Candidate, Rule, Sentence
 
 
@@ -32,6 +33,7 @@ class Found(NamedTuple):
     hidden: list[Candidate]  # what rules that are off would have found
     # Which of the other patterns may match, and in which sentences (WHOLE: anywhere); None: any.
     others: Mapping[int, Sequence[int]] | None
+    gates: int | None  # which gates match, see :func:`hypecheck.screen.holds`
 
 
 class Matcher:
@@ -41,13 +43,24 @@ class Matcher:
         rules: what is found.
         others: patterns of somebody else, who is told where they may match; what counts of their
             matches lies in one sentence.
+        inside: more of them, numbered behind; what counts of their matches lies in a sentence whole.
+        gates: more of them, each some alternatives, of which only asked is whether they match.
     """
 
-    def __init__(self, rules: Sequence[Rule], others: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        others: Sequence[str] = (),
+        inside: Sequence[str] = (),
+        gates: Sequence[Sequence[str]] = (),
+    ) -> None:
         self._rules = tuple(rules)
-        self._others = tuple(others)
+        self._others = (*others, *inside)
+        self._n_inside = len(inside)
+        self._gates = tuple(gates)
         self._compiled: dict[int, Regexp] = {}
         self._screen: Screen | None = None
+        self._exact = self._open = 0  # of the gates: those that match where they may; unscreened
 
     @cached_property
     def _filter(self) -> re2.Filter:
@@ -81,36 +94,65 @@ class Matcher:
         """
         if self._screen is None and self._rules:
             self._screen = self._make_screen()
+            if self._screen is not None:
+                self._exact = self._gates_of(self._screen.exact)
+                self._open = self._gates_of(self._screen.always)
         if self._screen is None:
             both = zip(texts, sentences, strict=True)
-            return [Found(*self.find(t.encode("ascii"), s, off), None) for t, s in both]
+            return [Found(*self.find(t.encode("ascii"), s, off), None, None) for t, s in both]
+        rules = len(self._rules)
+        unscreened = {i - rules: [WHOLE] for i in self._screen.always if i < self._first_gate}
+        always = [i for i in unscreened if i < 0]
+        for i in always:
+            del unscreened[i]
+        joined = joined or Joined.of(texts, sentences)
+        seen = self._screen.find(joined)
         # Rule by rule, not text by text: an automaton is fast as long as it stays in the cache.
         jobs: list[tuple[int, int, int]] = []  # rule, text, sentence
-        others: list[dict[int, list[int]]] = []
-        rules = len(self._rules)
-        always = [i for i in self._screen.always if i < rules]
-        unscreened = [i - rules for i in self._screen.always if i >= rules]
-        for d, pairs in enumerate(self._screen.find(joined or Joined.of(texts, sentences))):
-            may: dict[int, list[int]] = {i: [WHOLE] for i in unscreened}
-            for k, i in pairs:
-                if i >= rules:
-                    may.setdefault(i - rules, []).append(k)
-                elif sentences[d]:
-                    jobs.append((i, d, k))
-            if sentences[d]:
-                jobs += [(i, d, WHOLE) for i in always]
+        others: list[Mapping[int, Sequence[int]]] = []
+        pairs = iter(seen.pairs)
+        done = 0
+        for d, (last, first) in enumerate(zip(seen.last, joined.edges, strict=False)):
+            may = unscreened
+            if done < last:
+                here = {i: list(k) for i, k in unscreened.items()}
+                for k, i in itertools.islice(zip(pairs, pairs, strict=False), last - done):
+                    k = WHOLE if k < 0 else k - first
+                    if i < rules:
+                        jobs.append((i, d, k))
+                    else:
+                        here.setdefault(i - rules, []).append(k)
+                may, done = here, last
             others.append(may)
+            jobs += [(i + rules, d, WHOLE) for i in always]
         raw = [t.encode("ascii") for t in texts]
-        hits: list[list[tuple[int, int, int, int]]] = [[] for _ in texts]
-        for i, d, k in sorted(jobs):
+        hits: dict[int, list[tuple[int, int, int, int]]] = {}
+        jobs.sort()
+        for i, d, k in jobs:
+            if not sentences[d]:
+                continue
+            to = hits.setdefault(d, [])
             if k == WHOLE:
-                self._anywhere(i, raw[d], sentences[d], hits[d])
+                self._anywhere(i, raw[d], sentences[d], to)
             else:
-                self._inside(i, k, raw[d], sentences[d], hits[d])
-        return [
-            Found(*(self._sorted(t, h, off) if h else ([], [])), o)
-            for t, h, o in zip(raw, hits, others, strict=True)
-        ]
+                self._inside(i, k, raw[d], sentences[d], to)
+        none: tuple[list[Candidate], list[Candidate]] = [], []
+        out = []
+        for d, gates in enumerate(seen.gates):
+            found = hits.get(d)
+            live, hidden = self._sorted(raw[d], found, off) if found else none
+            sure = gates & self._exact
+            may_match = (gates | self._open) & ~self._exact
+            out.append(Found(live, hidden, others[d], sure | may_match << GATES))
+        return out
+
+    @property
+    def _first_gate(self) -> int:
+        return len(self._rules) + len(self._others)
+
+    def _gates_of(self, patterns: Iterable[int]) -> int:
+        """Give a bit for each gate among some patterns."""
+        return sum(1 << i - self._first_gate for i in patterns if i >= self._first_gate)
 
     def _make_screen(self) -> Screen | None:
         """Make the screen; None without a compiled core."""
@@ -120,10 +162,10 @@ class Matcher:
         patterns = [[r.pattern] for r in self._rules] + [[p] for p in self._others]
         # What begins between sentences counts for no rule; for the others it may.
         whole: list[bool | None] = [self._reaches(i) for i in range(len(self._rules))]
-        whole += [None] * len(self._others)
+        whole += [None] * (len(self._others) - self._n_inside) + [False] * self._n_inside
         # Some of what the rules are made for: more would take longer to count than it gains.
         sample = [unmark(x)[0].lower() for r in self._rules for x in (*r.fires, *r.silent)[::4]]
-        return Screen(lib, patterns, whole, sample)
+        return Screen(lib, patterns, whole, sample, self._gates)
 
     def _reaches(self, i: int) -> bool:
         """Tell whether a rule's matches may reach beyond the sentence of their hit."""
@@ -249,9 +291,14 @@ def _whole_number(text: bytes, end: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def matcher(rules: tuple[Rule, ...], others: tuple[str, ...] = ()) -> Matcher:
+def matcher(
+    rules: tuple[Rule, ...],
+    others: tuple[str, ...] = (),
+    inside: tuple[str, ...] = (),
+    gates: tuple[tuple[str, ...], ...] = (),
+) -> Matcher:
     """Give the matcher of ``rules``, compiled once however many checkers share them."""
-    return Matcher(rules, others)
+    return Matcher(rules, others, inside, gates)
 
 
 def _longest(candidates: list[Candidate]) -> list[Candidate]:

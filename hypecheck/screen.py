@@ -15,19 +15,29 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from hypecheck import literals, store
 from hypecheck.joined import Joined
 from hypecheck.literals import EDGE
 from hypecheck.native import address
+from hypecheck.regexp import Regexp
 
 Tables: TypeAlias = "dict[str, array[int]]"
 
 # What stands that often in a sentence is not looked for: a filter that lets most through.
 _EVERYWHERE = 0.5
+GATES = 64  # at most
 WHOLE = -1  # in place of a sentence: anywhere in the text
 _LISTS = ("clause_first", "clauses", "way_first", "ways", "need_first", "needs")
+
+
+class Seen(NamedTuple):
+    """What may match in some texts."""
+
+    pairs: list[int]  # sentence, of all texts, or :data:`WHOLE`, and pattern, by turns
+    last: list[int]  # of each text, where its pairs end
+    gates: list[int]  # of each text, a bit for each gate that may match
 
 
 class Screen:
@@ -39,9 +49,11 @@ class Screen:
         whole: by pattern, whether its matches may reach beyond one sentence; None: unless they
             begin with a letter, a digit or "$", and so in a sentence.
         sample: sentences in lower case; what is rare in them is looked at first.
+        gates: more patterns, numbered behind ``patterns``: asked is whether they match in a text.
 
     Attributes:
         always: the patterns that are not screened, and may match anywhere.
+        exact: the gates that match wherever they may.
 
     Raises:
         MemoryError: there is no room for the literals.
@@ -53,11 +65,15 @@ class Screen:
         patterns: Sequence[Sequence[str]],
         whole: Sequence[bool | None],
         sample: Sequence[str] = (),
+        gates: Sequence[Sequence[str]] = (),
     ) -> None:
         self._lib = lib
         self._lock = threading.Lock()
-        tables = _tables(patterns, whole, sample)
+        tables = _tables(patterns, whole, sample, gates)
         self.always: list[int] = tables["always"].tolist()
+        if len(gates) > GATES:
+            raise ValueError(f"a screen has at most {GATES} gates, not {len(gates)}")
+        self.exact = frozenset(tables["exact"])
         text = tables["text"].tobytes()
         self._kept = (tables, text)  # the library points into them
         self._handle = lib.hype_filter_new(
@@ -65,11 +81,13 @@ class Screen:
             address(tables["at"]),
             address(tables["edges"]),
             *(address(tables[name]) for name in _LISTS),
+            address(tables["rare"]),
             address(tables["pattern"]),
             address(tables["judged"]),
             len(tables["at"]) - 1,
             len(tables["way_first"]) - 1,
             len(tables["pattern"]),
+            len(patterns) + len(gates),
             len(patterns),
         )
         if not self._handle:
@@ -79,9 +97,9 @@ class Screen:
         if getattr(self, "_handle", None):
             self._lib.hype_filter_free(self._handle)
 
-    def find(self, joined: Joined) -> list[list[tuple[int, int]]]:
-        """Give for each text pairs (sentence or :data:`WHOLE`, pattern)."""
-        last = array("q", bytes(8 * len(joined)))
+    def find(self, joined: Joined) -> Seen:
+        """Give what may match in some texts."""
+        last, gates = (array(code, bytes(8 * len(joined))) for code in "qQ")
         room = 64 + 4 * len(joined.starts)
         while True:
             out = array("i", bytes(8 * room))
@@ -97,37 +115,36 @@ class Screen:
                     address(out),
                     room,
                     address(last),
+                    address(gates),
                 )
             if n < 0:
                 raise MemoryError("the compiled core ran out of memory")
             if n <= room:
-                break
+                return Seen(out[: 2 * n].tolist(), last.tolist(), gates.tolist())
             room = n
-        flat = out[: 2 * n].tolist()
-        found: list[list[tuple[int, int]]] = []
-        a = 0
-        for base, b in zip(joined.edges, last, strict=False):
-            pairs = zip(flat[2 * a : 2 * b : 2], flat[2 * a + 1 : 2 * b : 2], strict=True)
-            found.append([(s - base if s >= 0 else WHOLE, p) for s, p in pairs])
-            a = b
-        return found
 
 
 def _tables(
-    patterns: Sequence[Sequence[str]], whole: Sequence[bool | None], sample: Sequence[str]
+    patterns: Sequence[Sequence[str]],
+    whole: Sequence[bool | None],
+    sample: Sequence[str],
+    gates: Sequence[Sequence[str]],
 ) -> Tables:
     """Give the tables of a screen, kept between runs: reading 340 patterns takes a while."""
     digest = hashlib.sha256()
     for file in (literals.__file__, __file__):  # what makes the tables
         digest.update(Path(file).read_bytes())
-    digest.update(json.dumps([list(patterns), list(whole), list(sample)]).encode())
+    digest.update(json.dumps([list(patterns), list(whole), list(sample), list(gates)]).encode())
     name = f"screen-{digest.hexdigest()[:32]}"
-    tables: Tables = store.kept(name, lambda: _make(patterns, whole, sample))
+    tables: Tables = store.kept(name, lambda: _make(patterns, whole, sample, gates))
     return tables
 
 
 def _make(
-    patterns: Sequence[Sequence[str]], whole: Sequence[bool | None], sample: Sequence[str]
+    patterns: Sequence[Sequence[str]],
+    whole: Sequence[bool | None],
+    sample: Sequence[str],
+    gates: Sequence[Sequence[str]] = (),
 ) -> Tables:
     """Read the patterns, and number literals, clauses and ways for the library."""
     reader = literals.Reader()
@@ -153,16 +170,24 @@ def _make(
     fulfils: dict[str, list[int]] = {}
     needs: list[list[int]] = []  # of a way, clauses in order; ~: the first of a place
     triggers: dict[int, list[int]] = {}
+    rare: list[int] = []  # of a way, the clause that is missing most often beside its trigger
     pattern: list[int] = []
     judged: list[bool] = []
-    for p, alternatives in enumerate(patterns):
-        try:
-            read = [reader.read(a) for a in alternatives]
-        except literals.UnreadableError:
-            read = []
-        anywhere = whole[p]
-        judged.append(not all(r.plain for r in read) if anywhere is None else anywhere)
-        ways = dict.fromkeys(telling(w) for r in read for w in r.ways)
+    exact: list[int] = []
+    for p, alternatives in enumerate((*patterns, *gates)):
+        listed = literals.finite(alternatives) if p >= len(patterns) else None
+        if listed:
+            exact.append(p)
+            ways: dict[literals.Way, None] = {((listed,),): None}
+            judged.append(True)
+        else:
+            try:
+                read = [reader.read(a) for a in alternatives]
+            except literals.UnreadableError:
+                read = []
+            anywhere = whole[p] if p < len(patterns) else True
+            judged.append(not all(r.plain for r in read) if anywhere is None else anywhere)
+            ways = dict.fromkeys(telling(w) for r in read for w in r.ways)
         if not ways or () in ways:
             always.append(p)
             continue
@@ -176,8 +201,9 @@ def _make(
                             fulfils.setdefault(literal, []).append(clauses[clause])
                     numbers.append(clauses[clause] if k else ~clauses[clause])
             # What is rarest makes the others be looked at.
-            rare = max((c for place in way for c in place), key=rarity)
-            triggers.setdefault(clauses[rare], []).append(len(needs))
+            ranked = sorted((c for place in way for c in place), key=rarity, reverse=True)
+            triggers.setdefault(clauses[ranked[0]], []).append(len(needs))
+            rare.append(clauses[ranked[1 if len(ranked) > 1 else 0]])
             needs.append(numbers)
             pattern.append(p)
     bodies = {x: x.strip(EDGE).encode() for x in fulfils}
@@ -194,7 +220,29 @@ def _make(
         **lists("clause", [fulfils[x] for x in order]),
         **lists("way", [triggers.get(k, []) for k in range(len(clauses))]),
         **lists("need", needs),
+        "rare": array("i", rare),
         "pattern": array("i", pattern),
         "judged": array("B", judged),
         "always": array("i", always),
+        "exact": array("i", exact),
     }
+
+
+def holds(gates: int | None, number: int, regexp: Regexp, text: bytes) -> bool:
+    """Tell whether a gate matches in ``text``.
+
+    Args:
+        gates: a bit for each gate that matches, from :data:`GATES` on for each that may; None: any
+            may.
+        number: of the gate.
+        regexp: the gate, which is asked where ``gates`` do not know.
+        text: normalised.
+    """
+    if gates is not None and gates >> number & 1:
+        return True
+    return may_hold(gates, number) and regexp.span(text) is not None
+
+
+def may_hold(gates: int | None, number: int) -> bool:
+    """Tell whether a gate may match; see :func:`holds`."""
+    return gates is None or bool((gates | gates >> GATES) >> number & 1)

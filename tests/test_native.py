@@ -318,7 +318,7 @@ def test_screen_names_patterns_by_sentence(monkeypatch: pytest.MonkeyPatch, tmp_
     s = new_screen()
     assert s.always == [2]
     found = s.find(Joined.of(several, [segment(t) for t in several]))
-    assert found == [[(0, 0)], [(0, 1), (1, 3), (2, 1)], []]
+    assert (found.pairs, found.last) == ([0, 0, 2, 1, 3, 3, 4, 1], [1, 4, 4])
 
 
 @compiled
@@ -329,7 +329,7 @@ def test_screen_looks_at_the_whole_text_where_a_match_may_begin_between_sentence
     lib = native.library()
     assert lib is not None
     s = Screen(lib, [["[^a-z]*cure"], ["cure"]], [None, None])
-    assert s.find(Joined.of(["A cure."], [()])) == [[(WHOLE, 0)]]
+    assert s.find(Joined.of(["A cure."], [()])).pairs == [WHOLE, 0]
 
 
 @compiled
@@ -346,8 +346,8 @@ def test_screen_finds_every_literal_there_is(bodies: list[str], text: str) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(screen, "_tables", lambda *_: tables)
         s = Screen(lib, [[re.escape(b)] for b in bodies], [True] * len(bodies))
-    [found] = s.find(Joined.of([text], [[Sentence(0, len(text), 0)] if text else []]))
-    assert {p for _, p in found if p not in s.always} == {
+    found = s.find(Joined.of([text], [[Sentence(0, len(text), 0)] if text else []]))
+    assert {p for p in found.pairs[1::2] if p not in s.always} == {
         i for i, b in enumerate(bodies) if b in text and i not in s.always
     }
 
