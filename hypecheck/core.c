@@ -1757,40 +1757,51 @@ int64_t hype_segment(const Cutter *c, const char *text, const int64_t *text_firs
 
 /* ---- the filter of literals ---- */
 
-#define HITS (1 << 20) /* of literals that are remembered of one document */
+/* A text is read in stretches: a word, what stands between it and the word before, and one character
+ * behind it. What a stretch says, which literals lie in it and which longer ones may begin in it, is
+ * worked out when it is first met, and kept. */
+#define STRETCH_MAX 48     /* characters; longer ones are not kept */
+#define STRETCHES 65536    /* places for them; three quarters are filled */
+#define SAID_MAX (1 << 21) /* numbers that they say altogether */
 
-/* The first letters of all literals, as many as DEPTH, are found by one automaton (Aho and Corasick
- * 1975); the rest of a literal is compared. */
-#define DEPTH 10
-#define STATES 65536
-
-typedef struct {
-    int32_t first, end; /* of the literals that begin so; shorter than DEPTH: that are so */
-    uint16_t link;      /* the next state in which literals end, or 0 */
-    uint16_t depth;
-} State;
-
-/* What is needed of a literal, in half a line of the cache. */
 typedef struct {
     int32_t at, size; /* its letters in the text */
     int32_t parent;   /* the longest other one that it begins with, or -1 */
-    int32_t clauses;  /* where those that it fulfils begin; up to FEW lie in `few` too */
-    int32_t few[2];
+    int32_t clauses;  /* where those that it fulfils begin */
+    int32_t head;     /* letters up to and with the first behind its first word; 0: it has no more */
     uint16_t n_clauses;
-    uint8_t edges;    /* bit 0: begins at the edge of a word, bit 1: ends at one */
-    uint8_t triggers; /* whether it makes a way likely */
+    uint8_t edges; /* bit 0: begins at the edge of a word, bit 1: ends at one */
 } Literal;
 
-#define FEW 2
+/* What `said` holds of a stretch from `at` on: the clauses that are fulfilled, the ways that are to
+ * be looked at in the sentence and those in the document, ranges of longer literals (where they may
+ * begin, the first, the end), and the literals in it (which, where). */
+typedef struct {
+    uint64_t hash;    /* 0: empty */
+    uint32_t letters; /* its own, among those that are kept */
+    uint32_t at;
+    int32_t n_ranges, n_hits;
+    uint16_t n_clauses, n_ways, n_document_ways, size;
+} Stretch;
 
 typedef struct {
     int64_t start;
     int32_t literal;
 } Hit;
 
+/* Where a clause is fulfilled, to the stretch. */
 typedef struct {
-    const char *text;     /* literals, one behind the other, sorted by their letters */
+    uint32_t seen;       /* the last sentence or document in which it is */
+    int32_t first;       /* in that sentence, where a stretch begins */
+    int32_t first_of_all; /* in the document, the same */
+    int32_t last;        /* where the next stretch begins */
+} Place;
+
+typedef struct {
+    const char *text;      /* literals, one behind the other, sorted by their letters */
     Literal *literals;
+    uint64_t *rest;        /* by literal, up to eight letters behind its head */
+    int32_t first_of[257]; /* by letter, the first of the literals that begin with it */
     const int32_t *clauses; /* by literal, those that it fulfils */
     const int32_t *way_first, *ways;   /* by clause, the ways to match that it makes likely */
     const int32_t *need_first, *needs; /* by way, its clauses; ~: the first of a place */
@@ -1799,128 +1810,63 @@ typedef struct {
     const uint8_t *whole;              /* by pattern: judged over the whole document */
     int32_t n_literals, n_clauses, n_ways, n_patterns;
     int32_t first_gate; /* from this pattern on they are gates, up to 64 */
-    uint8_t letter[256]; /* column of the automaton; 0: in no literal */
-    int32_t letters, depth, n_states;
-    /* Rows of 1 << shift: the next state by letter, the commonest letters in the first lines of the
-     * cache; first, where any other letter leads to the first state, the nearest state in which
-     * literals end, or 0. */
-    uint16_t *next;
-    int shift;
-    State *states;
-    uint32_t *seen;    /* by clause, the last sentence or document in which it is fulfilled */
-    uint32_t *waits;   /* by way, the last one in which it is to be looked at */
-    uint32_t *told;    /* by pattern, the last one in which it is reported */
+    Stretch *stretches;
+    int32_t n_stretches;
+    char *letters;
+    size_t letters_room, n_letters;
+    int32_t *said;
+    size_t said_room, n_said;
+    uint32_t *noted_clause, *noted_way; /* the last stretch that says it */
+    uint32_t stretch;
+    Place *places; /* by clause */
+    uint32_t *waits; /* by way, the last one in which it is to be looked at */
+    uint32_t *told;  /* by pattern, the last one in which it is reported */
     uint32_t now;
-    Hit *hits; /* of the document */
-    size_t hits_room;
-    int32_t n_hits; /* HITS: too many; from then on order is not looked at */
+    Hit *here; /* those that begin in a stretch */
+    size_t here_room;
     int32_t *waiting, *waiting_document; /* ways that may be complete */
 } Filter;
 
 void hype_filter_free(Filter *f) {
     if (!f) return;
-    free(f->next); free(f->states); free(f->literals);
-    free(f->seen); free(f->waits); free(f->told); free(f->hits);
+    free(f->literals); free(f->rest); free(f->stretches); free(f->letters); free(f->said);
+    free(f->noted_clause); free(f->noted_way);
+    free(f->places); free(f->waits); free(f->told); free(f->here);
     free(f->waiting); free(f->waiting_document);
     free(f);
 }
 
-static uint16_t *row_of(const Filter *f, int32_t state) {
-    return f->next + ((size_t)state << f->shift);
-}
+static const uint8_t word_characters[256] = {
+    ['0' ... '9'] = 1, ['a' ... 'z'] = 1, ['_'] = 1,
+};
 
-/* Enter the first letters of all literals; 0 where there are more than STATES of them. */
-static int filter_enter(Filter *f) {
-    memset(f->next, 0, ((size_t)STATES << f->shift) * sizeof *f->next);
-    f->n_states = 1;
-    memset(f->states, 0, sizeof *f->states);
-    for (int32_t x = 0; x < f->n_literals; x++) {
-        int32_t size = f->literals[x].size, state = 0;
-        for (int32_t k = 0; k < size && k < f->depth; k++) {
-            uint16_t *next = row_of(f, state) + f->letter[(uint8_t)f->text[f->literals[x].at + k]];
-            if (!*next) {
-                if (f->n_states == STATES) return 0;
-                State made = {x, x, 0, (uint16_t)(k + 1)};
-                f->states[f->n_states] = made;
-                *next = (uint16_t)f->n_states++;
-            }
-            state = *next;
-        }
-        State *s = &f->states[state];
-        if (s->first == s->end) s->first = x;
-        s->end = x + 1; /* in their order such literals lie together */
-    }
-    return 1;
-}
-
-/* Give the letters of the literals columns, the commonest first. */
-static void filter_letters(Filter *f) {
-    int64_t times[256] = {0};
-    for (int32_t x = 0; x < f->n_literals; x++)
-        for (int32_t k = 0; k < f->literals[x].size; k++)
-            times[(uint8_t)f->text[f->literals[x].at + k]]++;
-    for (f->letters = 1; f->letters < 256; f->letters++) {
-        int best = 0;
-        for (int c = 1; c < 256; c++)
-            if (times[c] > times[best]) best = c;
-        if (!times[best]) break;
-        f->letter[best] = (uint8_t)f->letters;
-        times[best] = 0;
-    }
-    for (f->shift = 6; 1 << f->shift < f->letters;) f->shift++;
-}
-
-static int filter_automaton(Filter *f) {
-    void *next = NULL;
-    filter_letters(f);
-    if (posix_memalign(&next, 64, ((size_t)STATES << f->shift) * sizeof *f->next)) return 0;
-    f->next = next;
-    f->states = malloc(STATES * sizeof *f->states);
-    uint16_t *fail = calloc(STATES, sizeof *fail), *queue = calloc(STATES, sizeof *queue);
-    int ok = f->states && fail && queue;
-    for (f->depth = DEPTH; ok && !filter_enter(f);) ok = --f->depth > 0;
-    int32_t n = 0;
-    for (int c = 1; ok && c < f->letters; c++)
-        if (f->next[c]) queue[n++] = f->next[c];
-    for (int32_t i = 0; i < n; i++) {
-        uint16_t state = queue[i], back = fail[state], *row = row_of(f, state);
-        const State *here = &f->states[state], *behind = &f->states[back];
-        f->states[state].link = behind->first < behind->end ? back : behind->link;
-        row[0] = here->first < here->end ? state : here->link;
-        for (int c = 1; c < f->letters; c++) {
-            uint16_t other = row_of(f, back)[c];
-            if (row[c]) {
-                fail[row[c]] = other;
-                queue[n++] = row[c];
-            } else {
-                row[c] = other;
-            }
-        }
-    }
-    free(fail);
-    free(queue);
-    size_t size = ((size_t)f->n_states << f->shift) * sizeof *f->next;
-    if (!ok || posix_memalign(&next, 64, size)) return 0;
-    memcpy(next, f->next, size);
-    free(f->next);
-    f->next = next;
-    void *less = realloc(f->states, (size_t)f->n_states * sizeof *f->states);
-    if (less) f->states = less;
-    return 1;
-}
+static int in_word(char c) { return word_characters[(uint8_t)c]; }
 
 static int begins_with(const Filter *f, int32_t x, int32_t y) {
     const Literal *a = &f->literals[x], *b = &f->literals[y];
     return b->size <= a->size && !memcmp(f->text + a->at, f->text + b->at, (size_t)b->size);
 }
 
+/* Read up to eight letters as a number: numbers are in the order of the texts. */
+static uint64_t eight(const char *s, int64_t n) {
+    uint64_t x = 0;
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (n >= 8) {
+        memcpy(&x, s, 8);
+        return __builtin_bswap64(x);
+    }
+#endif
+    for (int64_t i = 0; i < 8; i++) x = x << 8 | (i < n ? (uint8_t)s[i] : 0);
+    return x;
+}
+
 Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edges,
                         const int32_t *clause_first, const int32_t *clauses,
                         const int32_t *way_first, const int32_t *ways,
                         const int32_t *need_first, const int32_t *needs, const int32_t *rare,
-                        const int32_t *pattern,
-                        const uint8_t *whole, int32_t n_literals, int32_t n_clauses,
-                        int32_t n_ways, int32_t n_patterns, int32_t first_gate) {
+                        const int32_t *pattern, const uint8_t *whole, int32_t n_literals,
+                        int32_t n_clauses, int32_t n_ways, int32_t n_patterns,
+                        int32_t first_gate) {
     Filter *f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->text = text; f->clauses = clauses;
@@ -1930,53 +1876,218 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
     f->n_literals = n_literals; f->n_clauses = n_clauses;
     f->n_ways = n_ways; f->n_patterns = n_patterns; f->first_gate = first_gate;
     f->literals = calloc((size_t)n_literals + 1, sizeof *f->literals);
-    f->seen = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
+    f->rest = calloc((size_t)n_literals + 1, sizeof *f->rest);
+    f->stretches = calloc(STRETCHES, sizeof *f->stretches);
+    f->noted_clause = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
+    f->noted_way = calloc((size_t)n_ways + 1, sizeof(uint32_t));
+    f->places = calloc((size_t)n_clauses + 1, sizeof *f->places);
     f->waits = calloc((size_t)n_ways + 1, sizeof(uint32_t));
     f->told = calloc((size_t)n_patterns + 1, sizeof(uint32_t));
     f->waiting = malloc(((size_t)n_ways + 1) * sizeof(int32_t));
     f->waiting_document = malloc(((size_t)n_ways + 1) * sizeof(int32_t));
-    int ok = f->literals && f->seen && f->waits && f->told && f->waiting && f->waiting_document;
+    int ok = f->literals && f->rest && f->stretches && f->noted_clause && f->noted_way
+             && f->places && f->waits && f->told && f->waiting && f->waiting_document;
     for (int32_t x = 0; ok && x < n_literals; x++) {
         Literal *l = &f->literals[x];
-        int32_t first = clause_first[x], n = clause_first[x + 1] - first;
+        const char *s = text + at[x];
+        int32_t first = clause_first[x], n = clause_first[x + 1] - first, k = 0;
         l->at = at[x];
         l->size = at[x + 1] - at[x];
-        l->parent = -1;
         l->clauses = first;
         l->n_clauses = (uint16_t)n;
         l->edges = edges[x];
         ok = n <= UINT16_MAX;
-        for (int32_t c = 0; c < n; c++) {
-            int32_t clause = clauses[first + c];
-            if (c < FEW) l->few[c] = clause;
-            l->triggers |= way_first[clause] < way_first[clause + 1];
-        }
+        while (k < l->size && !in_word(s[k])) k++;
+        while (k < l->size && in_word(s[k])) k++;
+        l->head = k + 1 < l->size ? k + 1 : 0;
+        if (l->head) f->rest[x] = eight(s + l->head, l->size - l->head);
+        l->parent = x - 1;
+        while (l->parent >= 0 && !begins_with(f, x, l->parent))
+            l->parent = f->literals[l->parent].parent;
     }
-    if (!ok || !filter_automaton(f)) {
+    for (int32_t c = 0, x = 0; ok && c < 257; c++) {
+        while (x < n_literals && (uint8_t)text[at[x]] < c) x++;
+        f->first_of[c] = x;
+    }
+    if (!ok) {
         hype_filter_free(f);
         return NULL;
     }
-    for (int32_t i = 0; i < f->n_states; i++)
-        for (int32_t x = f->states[i].first; x < f->states[i].end; x++) {
-            int32_t up = x > f->states[i].first ? x - 1 : -1;
-            while (up >= 0 && !begins_with(f, x, up)) up = f->literals[up].parent;
-            f->literals[x].parent = up;
-        }
     return f;
 }
 
-/* Give the last literal of a state that is not greater than the text at `s`, or -1. All literals
- * of it with which the text begins are among that one and its parents. */
-static int32_t filter_last(const Filter *f, const State *state, const char *s, int64_t n) {
-    int32_t low = state->first, high = state->end;
+/* Give the first literal from `low` to `high` that is not less than `s`; where `behind` is set, the
+ * first that is greater and does not begin so. */
+static int32_t bound(const Filter *f, int32_t low, int32_t high, const char *s, int64_t n,
+                     int behind) {
     while (low < high) {
         int32_t middle = low + (high - low) / 2;
         int64_t size = f->literals[middle].size;
-        int order = memcmp(s, f->text + f->literals[middle].at, (size_t)(size < n ? size : n));
-        if (order > 0 || (order == 0 && size <= n)) low = middle + 1;
+        int order = memcmp(f->text + f->literals[middle].at, s, (size_t)(size < n ? size : n));
+        if (order < 0 || (order == 0 && (behind || size < n))) low = middle + 1;
         else high = middle;
     }
-    return low - 1 >= state->first ? low - 1 : -1;
+    return low;
+}
+
+/* Tell whether a literal stands at `at` of `s`, a text of `n` characters. */
+static int stands(const Filter *f, const Literal *l, const char *s, int64_t at, int64_t n) {
+    return l->size <= n - at && !memcmp(f->text + l->at, s + at, (size_t)l->size)
+           && !((l->edges & 1) && at > 0 && in_word(s[at - 1]))
+           && !((l->edges & 2) && at + l->size < n && in_word(s[at + l->size]));
+}
+
+static int say(Filter *f, int32_t x) {
+    if (!grow((void **)&f->said, &f->said_room, f->n_said + 1, sizeof *f->said)) return 0;
+    f->said[f->n_said++] = x;
+    return 1;
+}
+
+/* Say the clauses and ways of the literals that are said from `hits` on, each once. */
+static int say_clauses(Filter *f, size_t hits, Stretch *out) {
+    if (f->stretch == UINT32_MAX) {
+        memset(f->noted_clause, 0, (size_t)f->n_clauses * sizeof(uint32_t));
+        memset(f->noted_way, 0, (size_t)f->n_ways * sizeof(uint32_t));
+        f->stretch = 0;
+    }
+    uint32_t stamp = ++f->stretch;
+    size_t first = f->n_said;
+    for (int32_t h = 0; h < out->n_hits; h++) {
+        const Literal *l = &f->literals[f->said[hits + 2 * (size_t)h]];
+        for (int c = 0; c < l->n_clauses; c++) {
+            int32_t clause = f->clauses[l->clauses + c];
+            if (f->noted_clause[clause] == stamp) continue;
+            f->noted_clause[clause] = stamp;
+            if (!say(f, clause)) return 0;
+            out->n_clauses++;
+        }
+    }
+    for (int document = 0; document < 2; document++)
+        for (int32_t c = 0; c < out->n_clauses; c++) {
+            int32_t clause = f->said[first + (size_t)c];
+            for (int32_t w = f->way_first[clause]; w < f->way_first[clause + 1]; w++) {
+                int32_t way = f->ways[w];
+                if ((f->whole[f->pattern[way]] != 0) != document || f->noted_way[way] == stamp)
+                    continue;
+                f->noted_way[way] = stamp;
+                if (!say(f, way)) return 0;
+                if (document) out->n_document_ways++;
+                else out->n_ways++;
+            }
+        }
+    return 1;
+}
+
+/* Work out what a stretch of `n` characters says whose word ends at `to`; 0: it has none. */
+static int read_stretch(Filter *f, const char *s, int64_t n, int64_t to, Stretch *out) {
+    out->at = (uint32_t)f->n_said;
+    for (int64_t at = 0; at < (to ? to : n); at++) {
+        int32_t low = f->first_of[(uint8_t)s[at]], high = f->first_of[(uint8_t)s[at] + 1];
+        for (int32_t x = bound(f, low, high, s + at, n - at, 1) - 1; x >= low;
+             x = f->literals[x].parent) {
+            if (f->literals[x].head || !stands(f, &f->literals[x], s, at, n)) continue;
+            if (!say(f, x) || !say(f, (int32_t)at)) return 0;
+            out->n_hits++;
+        }
+    }
+    size_t hits = out->at, first = f->n_said;
+    if (!say_clauses(f, hits, out)) return 0;
+    for (int64_t at = 0; to < n && at < to; at++) {
+        int32_t low = f->first_of[(uint8_t)s[at]], high = f->first_of[(uint8_t)s[at] + 1];
+        low = bound(f, low, high, s + at, n - at, 0);
+        high = bound(f, low, high, s + at, n - at, 1);
+        while (low < high && !f->literals[low].head) low++; /* those end here */
+        if (low == high) continue;
+        if (!say(f, (int32_t)at) || !say(f, low) || !say(f, high)) return 0;
+        out->n_ranges++;
+    }
+    /* The hits had to come first; they belong at the end. */
+    for (size_t k = hits; k < first; k++)
+        if (!say(f, f->said[k])) return 0;
+    memmove(f->said + hits, f->said + first, (f->n_said - first) * sizeof *f->said);
+    f->n_said -= first - hits;
+    return 1;
+}
+
+static uint64_t hash_stretch(const char *s, int64_t n, uint64_t kind) {
+    uint64_t h = 0x9e3779b97f4a7c15ull * ((uint64_t)n + kind), x;
+    for (; n >= 8; s += 8, n -= 8) {
+        memcpy(&x, s, 8);
+        h = mix(h ^ x);
+    }
+    x = 0;
+    memcpy(&x, s, (size_t)n);
+    h = mix(h ^ x);
+    return h ? h : 1;
+}
+
+/* Give what a stretch says, kept or worked out in `own`; NULL where memory ran out. */
+static const Stretch *stretch_of(Filter *f, const char *s, int64_t n, int64_t to, Stretch *own) {
+    size_t i = 0;
+    uint64_t hash = 0;
+    if (n <= STRETCH_MAX) {
+        hash = hash_stretch(s, n, to == n ? 1ull << 32 : to ? 0 : 1ull << 33);
+        for (i = hash & (STRETCHES - 1); f->stretches[i].hash; i = (i + 1) & (STRETCHES - 1)) {
+            const Stretch *t = &f->stretches[i];
+            if (t->hash == hash && t->size == n && !memcmp(f->letters + t->letters, s, (size_t)n))
+                return t;
+        }
+    }
+    memset(own, 0, sizeof *own);
+    own->size = (uint16_t)(n <= STRETCH_MAX ? n : 0);
+    if (!read_stretch(f, s, n, to, own)) return NULL;
+    if (!hash || f->n_stretches >= STRETCHES / 4 * 3 || f->n_said >= SAID_MAX) return own;
+    if (!grow((void **)&f->letters, &f->letters_room, f->n_letters + (size_t)n, 1)) return NULL;
+    memcpy(f->letters + f->n_letters, s, (size_t)n);
+    own->letters = (uint32_t)f->n_letters;
+    own->hash = hash;
+    f->n_letters += (size_t)n;
+    f->n_stretches++;
+    f->stretches[i] = *own;
+    return &f->stretches[i];
+}
+
+/* Forget what stretches say where little room is left for more. */
+static void forget_stretches(Filter *f) {
+    if (f->n_stretches < STRETCHES / 8 * 5 && f->n_said < SAID_MAX / 8 * 7) return;
+    memset(f->stretches, 0, STRETCHES * sizeof *f->stretches);
+    f->n_stretches = 0;
+    f->n_said = f->n_letters = 0;
+}
+
+/* Gather the longer literals that begin in a stretch, from `at` to `stop` of a text of `n` characters;
+ * give how many there are, -1 where memory ran out. */
+static int32_t longer(Filter *f, const Stretch *k, const char *s, int64_t at, int64_t stop,
+                      int64_t n) {
+    int32_t count = 0;
+    const int32_t *range = f->said + k->at + k->n_clauses + k->n_ways + k->n_document_ways;
+    uint64_t rest = k->n_ranges ? eight(s + stop, n - stop) : 0;
+    for (int32_t i = 0; i < k->n_ranges; i++, range += 3) {
+        int64_t from = at + range[0];
+        int32_t low = range[1], high = range[2];
+        while (low < high) {
+            int32_t middle = low + (high - low) / 2;
+            if (f->rest[middle] <= rest) low = middle + 1;
+            else high = middle;
+        }
+        /* Eight letters may not be enough to tell: go back to one that is not behind the text. */
+        for (low--; low >= range[1] && f->rest[low] == rest; low--) {
+            const Literal *l = &f->literals[low];
+            int64_t size = l->size < n - from ? l->size : n - from;
+            int order = memcmp(f->text + l->at, s + from, (size_t)size);
+            if (order < 0 || (order == 0 && l->size <= n - from)) break;
+        }
+        for (; low >= range[1]; low = f->literals[low].parent) {
+            const Literal *l = &f->literals[low];
+            int left = l->size - l->head;
+            if (left < 8 && (f->rest[low] ^ rest) >> (64 - 8 * left)) continue;
+            if (!stands(f, l, s, from, n)) continue;
+            if (!grow((void **)&f->here, &f->here_room, (size_t)count + 1, sizeof *f->here)) return -1;
+            Hit hit = {from, low};
+            f->here[count++] = hit;
+        }
+    }
+    return count;
 }
 
 typedef struct {
@@ -1993,100 +2104,128 @@ static void tell(Pairs *p, int32_t sentence, int32_t pattern) {
     p->count++;
 }
 
-static const int32_t *clauses_of(const Filter *f, const Literal *l) {
-    return l->n_clauses <= FEW ? l->few : f->clauses + l->clauses;
-}
-
-static int fulfils(const Filter *f, int32_t literal, int32_t clause) {
-    const Literal *l = &f->literals[literal];
-    const int32_t *clauses = clauses_of(f, l);
-    for (int c = 0; c < l->n_clauses; c++)
-        if (clauses[c] == clause) return 1;
-    return 0;
-}
-
-/* Say whether all clauses of a way are fulfilled since `since`, and by the hits from `first` on place
- * by place one behind the other: in a sentence, or in the whole document. */
-static int in_order(const Filter *f, int32_t way, uint32_t since, int32_t first, int whole) {
-    int32_t from = f->need_first[way], end = f->need_first[way + 1], places = 0;
-    for (int32_t k = from; k < end; k++) {
-        int32_t clause = f->needs[k];
-        if (clause < 0) {
-            clause = ~clause;
-            places++;
-        }
-        if (whole ? f->seen[clause] < since : f->seen[clause] != since) return 0;
-    }
-    if (places < 2 || f->n_hits >= HITS) return 1;
-    int64_t behind = 0, next = 0;
-    for (int32_t k = from; k < end; k++) {
+/* Say whether all clauses of a way are fulfilled since `since`, place by place one behind the other: in
+ * a sentence, or in the whole document. It may say so of three places that are not quite in order. */
+static int in_order(const Filter *f, int32_t way, uint32_t since, int whole) {
+    int32_t behind = -1, next = -1;
+    for (int32_t k = f->need_first[way]; k < f->need_first[way + 1]; k++) {
         int32_t clause = f->needs[k];
         if (clause < 0) {
             clause = ~clause;
             behind = next;
         }
-        int64_t soonest = INT64_MAX;
-        for (int32_t h = first; h < f->n_hits; h++) {
-            const Hit *hit = &f->hits[h];
-            if (hit->start - DEPTH >= soonest) break; /* they come by where DEPTH letters end */
-            if (hit->start < behind || !fulfils(f, hit->literal, clause)) continue;
-            int64_t stop = hit->start + f->literals[hit->literal].size;
-            if (stop < soonest) soonest = stop;
-        }
-        if (soonest == INT64_MAX) return 0;
+        const Place *p = &f->places[clause];
+        if (whole ? p->seen < since : p->seen != since) return 0;
+        if (p->last <= behind) return 0;
+        int32_t soonest = whole ? p->first_of_all : p->first;
         if (soonest > next) next = soonest;
     }
     return 1;
 }
 
+/* Where the reading of a document stands. */
+typedef struct {
+    uint32_t document, sentence;       /* stamps */
+    int32_t waiting, waiting_document; /* ways */
+    int32_t s, last;                   /* the sentence, and the end of the document's */
+    int32_t at, next;                  /* where the stretch begins, and the next one */
+} Turn;
+
 /* Report the patterns of which one way is complete since `since`. */
-static void settle(Filter *f, const int32_t *waiting, int32_t n, uint32_t since, int32_t first,
-                   int32_t sentence, Pairs *out) {
+static void settle(Filter *f, const int32_t *waiting, int32_t n, uint32_t since, int32_t sentence,
+                   Pairs *out) {
     for (int32_t w = 0; w < n; w++) {
-        uint32_t seen = f->seen[f->rare[waiting[w]]];
+        uint32_t seen = f->places[f->rare[waiting[w]]].seen;
         if (sentence < 0 ? seen < since : seen != since) continue;
         int32_t p = f->pattern[waiting[w]];
-        if (f->told[p] == since || !in_order(f, waiting[w], since, first, sentence < 0)) continue;
+        if (f->told[p] == since || !in_order(f, waiting[w], since, sentence < 0)) continue;
         f->told[p] = since;
         if (p >= f->first_gate) out->gates |= (uint64_t)1 << (p - f->first_gate);
         else tell(out, sentence, p);
     }
 }
 
-static int in_word(char c) { return is_digit(c) || is_lower(c) || c == '_'; }
+static void end_sentence(Filter *f, Turn *t, Pairs *out) {
+    settle(f, f->waiting, t->waiting, t->sentence, t->s, out);
+    t->waiting = 0;
+    t->sentence = ++f->now;
+    t->s++;
+}
 
-typedef struct {
-    uint32_t document, sentence; /* stamps */
-    int32_t waiting, waiting_document;
-} Turn;
-
-/* Note that a literal stands at `start`, in the sentence or outside of all. */
-static int note(Filter *f, Turn *t, int32_t literal, int64_t start, int inside) {
-    if (!grow((void **)&f->hits, &f->hits_room, (size_t)f->n_hits + 1, sizeof *f->hits)) return 0;
-    if (f->n_hits < HITS) {
-        Hit hit = {start, literal};
-        f->hits[f->n_hits++] = hit;
+static void await(Filter *f, Turn *t, int32_t way, int document) {
+    if (document) {
+        if (f->waits[way] == t->document) return;
+        f->waits[way] = t->document;
+        f->waiting_document[t->waiting_document++] = way;
+    } else if (f->waits[way] != t->sentence) {
+        f->waits[way] = t->sentence;
+        f->waiting[t->waiting++] = way;
     }
+}
+
+/* A clause is fulfilled: in the sentence, or outside of all, where it counts for the document alone. */
+static inline void fulfil(Place *p, const Turn *t, int inside) {
+    if (p->seen < t->document) {
+        p->first_of_all = t->at;
+        if (!inside) p->seen = t->document;
+    }
+    if (inside && p->seen != t->sentence) {
+        p->seen = t->sentence;
+        p->first = t->at;
+    }
+    p->last = t->next;
+}
+
+/* Note that a literal stands in the sentence, or outside of all. */
+static void note(Filter *f, Turn *t, int32_t literal, int inside) {
     const Literal *l = &f->literals[literal];
-    const int32_t *clauses = clauses_of(f, l);
     for (int c = 0; c < l->n_clauses; c++) {
-        uint32_t *seen = &f->seen[clauses[c]];
-        /* What stands in no sentence counts for the document alone. */
-        if (inside || *seen < t->document) *seen = inside ? t->sentence : t->document;
-    }
-    for (int c = 0; l->triggers && c < l->n_clauses; c++) {
-        int32_t clause = clauses[c];
+        int32_t clause = f->clauses[l->clauses + c];
+        fulfil(&f->places[clause], t, inside);
         for (int32_t w = f->way_first[clause]; w < f->way_first[clause + 1]; w++) {
-            int32_t way = f->ways[w];
-            if (f->whole[f->pattern[way]]) {
-                if (f->waits[way] == t->document) continue;
-                f->waits[way] = t->document;
-                f->waiting_document[t->waiting_document++] = way;
-            } else if (inside && f->waits[way] != t->sentence) {
-                f->waits[way] = t->sentence;
-                f->waiting[t->waiting++] = way;
-            }
+            int document = f->whole[f->pattern[f->ways[w]]];
+            if (document || inside) await(f, t, f->ways[w], document);
         }
+    }
+}
+
+/* Note what a stretch says that lies in the sentence whole. */
+static void note_stretch(Filter *f, Turn *t, const Stretch *k) {
+    const int32_t *x = f->said + k->at;
+    for (int i = 0; i < k->n_clauses; i++) fulfil(&f->places[*x++], t, 1);
+    for (int i = 0; i < k->n_ways; i++) await(f, t, *x++, 0);
+    for (int i = 0; i < k->n_document_ways; i++) await(f, t, *x++, 1);
+}
+
+static int lies_in(const Filter *f, Hit hit, int64_t start, int64_t end) {
+    return hit.start >= start && hit.start + f->literals[hit.literal].size <= end;
+}
+
+/* Note what a stretch says that ends at `stop` and does not lie in one sentence whole; `count` longer
+ * literals are gathered. The document begins at `base`. */
+static int note_parts(Filter *f, Turn *t, const Stretch *k, int64_t stop, int64_t base,
+                      int32_t count, const int64_t *start, const int64_t *end, Pairs *out) {
+    const int32_t *x = f->said + k->at + k->n_clauses + k->n_ways + k->n_document_ways
+                       + 3 * k->n_ranges;
+    if (!grow((void **)&f->here, &f->here_room, (size_t)count + (size_t)k->n_hits,
+              sizeof *f->here))
+        return 0;
+    for (int32_t i = 0; i < k->n_hits; i++, x += 2) {
+        Hit hit = {t->at + x[1], x[0]};
+        f->here[count++] = hit;
+    }
+    for (int32_t h = 0; h < count; h++) {
+        int inside = 0;
+        for (int32_t s = t->s; s < t->last && start[s] - base <= f->here[h].start && !inside; s++)
+            inside = lies_in(f, f->here[h], start[s] - base, end[s] - base);
+        if (!inside) note(f, t, f->here[h].literal, 0);
+    }
+    while (t->s < t->last && start[t->s] - base < stop) {
+        int64_t from = start[t->s] - base, to = end[t->s] - base;
+        for (int32_t h = 0; h < count; h++)
+            if (lies_in(f, f->here[h], from, to)) note(f, t, f->here[h].literal, 1);
+        if (to > t->next) break;
+        end_sentence(f, t, out);
     }
     return 1;
 }
@@ -2100,58 +2239,55 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
                     int64_t room, int64_t *doc_end, uint64_t *gates) {
     Pairs pairs = {out, room, 0, 0};
     for (int32_t d = 0; d < docs; d++) {
-        int64_t from = text_first[d], to = text_first[d + 1];
-        int32_t s = doc_first[d], last = doc_first[d + 1];
-        f->n_hits = 0;
-        if (f->now > 0xfffffff0u - (uint32_t)(last - s) - 2) {
-            memset(f->seen, 0, (size_t)f->n_clauses * sizeof(uint32_t));
+        const char *s = low + text_first[d];
+        int64_t base = text_first[d], n = text_first[d + 1] - base;
+        if (f->now > 0xfffffff0u - (uint32_t)(doc_first[d + 1] - doc_first[d]) - 2) {
+            memset(f->places, 0, (size_t)f->n_clauses * sizeof *f->places);
             memset(f->waits, 0, (size_t)f->n_ways * sizeof(uint32_t));
             memset(f->told, 0, (size_t)f->n_patterns * sizeof(uint32_t));
             f->now = 0;
         }
-        Turn turn = {f->now + 1, f->now + 2, 0, 0};
+        forget_stretches(f);
+        Turn t = {f->now + 1, f->now + 2, 0, 0, doc_first[d], doc_first[d + 1], 0, 0};
         f->now += 2;
-        uint16_t state = 0;
-        int32_t first = 0; /* hit of the sentence */
-        for (int64_t i = from; i < to; i++) {
-            while (s < last && i >= end[s]) {
-                settle(f, f->waiting, turn.waiting, turn.sentence, first, s, &pairs);
-                turn.waiting = 0;
-                first = f->n_hits;
-                turn.sentence = ++f->now;
-                s++;
+        for (int64_t at = 0, next; at < n; at = next) {
+            int64_t word = at;
+            while (word < n && !in_word(s[word])) word++;
+            for (next = word; next < n && in_word(s[next]);) next++;
+            int64_t stop = next < n ? next + 1 : n;
+            size_t said = f->n_said;
+            Stretch own;
+            const Stretch *k = stretch_of(f, s + at, stop - at, word < n ? next - at : 0, &own);
+            int32_t more = k ? longer(f, k, s, at, stop, n) : -1;
+            if (more < 0) return -1;
+            while (t.s < t.last && at >= end[t.s] - base) end_sentence(f, &t, &pairs);
+            t.at = (int32_t)at;
+            t.next = (int32_t)next;
+            if (t.s < t.last && at >= start[t.s] - base && stop <= end[t.s] - base) {
+                note_stretch(f, &t, k);
+                for (int32_t h = 0; h < more; h++)
+                    note(f, &t, f->here[h].literal, lies_in(f, f->here[h], 0, end[t.s] - base));
+            } else if (!note_parts(f, &t, k, stop, base, more, start, end, &pairs)) {
+                return -1;
             }
-            uint8_t c = f->letter[(uint8_t)low[i]];
-            state = c ? row_of(f, state)[c] : 0;
-            for (uint16_t k = row_of(f, state)[0]; k; k = f->states[k].link) {
-                const State *here = &f->states[k];
-                int64_t at = i + 1 - here->depth;
-                int32_t x = here->depth < f->depth ? here->end - 1
-                                                   : filter_last(f, here, low + at, to - at);
-                for (; x >= 0; x = f->literals[x].parent) {
-                    const Literal *l = &f->literals[x];
-                    int32_t size = l->size;
-                    if (size > here->depth
-                        && (size > to - at || memcmp(low + at, f->text + l->at, (size_t)size)))
-                        continue;
-                    if ((l->edges & 1) && at > from && in_word(low[at - 1])) continue;
-                    if ((l->edges & 2) && at + size < to && in_word(low[at + size])) continue;
-                    int inside = s < last && at >= start[s] && at + size <= end[s];
-                    if (!note(f, &turn, x, at, inside)) return -1;
-                }
-            }
+            if (k == &own) f->n_said = said;
         }
-        if (s < last) settle(f, f->waiting, turn.waiting, turn.sentence, first, s, &pairs);
+        while (t.s < t.last) end_sentence(f, &t, &pairs);
         f->now++;
-        settle(f, f->waiting_document, turn.waiting_document, turn.document, 0, -1, &pairs);
+        settle(f, f->waiting_document, t.waiting_document, t.document, -1, &pairs);
         doc_end[d] = pairs.count;
         gates[d] = pairs.gates;
         pairs.gates = 0;
     }
-    if (f->hits_room > 1 << 18) { /* a giant document's are given back */
-        free(f->hits);
-        f->hits = NULL;
-        f->hits_room = 0;
+    if (f->said_room > 2 * SAID_MAX) { /* a giant document's are given back */
+        free(f->here);
+        f->here = NULL;
+        f->here_room = 0;
+        void *less = realloc(f->said, (f->n_said + 1) * sizeof *f->said);
+        if (less) {
+            f->said = less;
+            f->said_room = f->n_said + 1;
+        }
     }
     return pairs.count;
 }

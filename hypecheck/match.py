@@ -43,7 +43,7 @@ class Matcher:
         rules: what is found.
         others: patterns of somebody else, who is told where they may match; what counts of their
             matches lies in one sentence.
-        inside: more of them, numbered behind; what counts of their matches lies in a sentence whole.
+        inside: more of them, numbered behind; their matches lie in a sentence whole.
         gates: more of them, each some alternatives, of which only asked is whether they match.
     """
 

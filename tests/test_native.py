@@ -124,7 +124,7 @@ def _requests(checker: Checker) -> list[Request]:
     reads, _ = checker._read([("", t) for t in texts(60)])
     return [
         Request(
-            r.plain.text, r.sentences, r.candidates, [v.guard if v else None for v in r.verdicts]
+            r.plain.text, r.sentences, r.found.live, [v.guard if v else None for v in r.verdicts]
         )
         for r in reads
         if r.sentences
