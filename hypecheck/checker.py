@@ -21,7 +21,7 @@ from hypecheck.checklist import Checklist
 from hypecheck.errors import HypeCheckError
 from hypecheck.joined import Joined
 from hypecheck.match import Found, matcher
-from hypecheck.normalise import Normalised, normalise
+from hypecheck.normalise import Normalised, normalise_many
 from hypecheck.screen import holds
 from hypecheck.segment import segment_many
 from hypecheck.types import (
@@ -246,7 +246,7 @@ class Checker:
 
     def _read(self, chunk: Sequence[tuple[str, str]]) -> tuple[list[_Read], Joined]:
         """Normalise, cut, scan and judge some texts."""
-        plains = [normalise(text, self.ruleset.evasions) for _, text in chunk]
+        plains = normalise_many([text for _, text in chunk], self.ruleset.evasions)
         texts = [p.text for p in plains]
         sentences, joined = segment_many(texts)
         all_found = self._matcher.find_many(texts, sentences, self._off, joined)

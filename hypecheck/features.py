@@ -121,12 +121,16 @@ def said(
     live: set[str] = set()
     for c, guard in zip(candidates, silenced, strict=True):
         out = hits.setdefault(c.sentence, {})
-        category = CATEGORY_OF[c.kind]
-        sign, last = ("+", f"rule {c.rule}") if guard is None else ("-", f"guard {guard}")
-        out |= dict.fromkeys((sign + c.kind, sign + category, last))
+        out |= dict.fromkeys(signals_of(c.kind, c.rule, guard))
         if guard is None:
-            live.add(category)
+            live.add(CATEGORY_OF[c.kind])
     return {i: list(names) for i, names in hits.items()}, live
+
+
+def signals_of(kind: str, rule: str | None, guard: str | None) -> tuple[str, str, str]:
+    """Give the signals of what a rule found, and the guard that silenced it, if one did."""
+    sign, last = ("+", f"rule {rule}") if guard is None else ("-", f"guard {guard}")
+    return sign + kind, sign + CATEGORY_OF[kind], last
 
 
 def _shape(body: str, size: int) -> list[str]:

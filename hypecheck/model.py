@@ -23,7 +23,7 @@ from hypecheck.errors import ModelError
 from hypecheck.joined import Joined
 from hypecheck.linear import Linear
 from hypecheck.spans import evidence
-from hypecheck.types import CATEGORIES, KINDS, LABELS, Candidate, Sentence
+from hypecheck.types import CATEGORIES, CATEGORY_OF, KINDS, LABELS, Candidate, Sentence
 from hypecheck.windows import near
 from hypecheck.wordpiece import Pieces, WordPieces
 
@@ -121,6 +121,7 @@ class Model:
             from hypecheck.conv import Conv
 
             self._conv = Conv(data["conv"])
+        self._kept: dict[tuple[str, str | None, str | None], tuple[dict[str, int], int]] = {}
         self._fast = _Head(data["tiers"]["fast"])
         self._head = _Head(data["tiers"][tier])
         self._deep: Deep | None = None
@@ -243,18 +244,28 @@ class Model:
         if self._core is None:
             parts = [self._quick(r) for r in requests if r.sentences]
             return [np.concatenate(p) for p in zip(*parts, strict=True)]
-        hits: dict[int, list[int]] = {}
+        hits: dict[int, dict[str, int]] = {}
         live = [0] * len(requests)
-        signal = self._core.signal
+        edges = joined.edges
         for d, r in enumerate(requests):
-            if not r.candidates:
-                continue
-            said, alive = features.said(r.candidates, r.silenced)
-            for i, names in said.items():
-                hits[joined.edges[d] + i] = [signal(name) for name in names]
-            live[d] = sum(1 << k for k, c in enumerate(_ALPHABETICAL) if c in alive)
+            for c, guard in zip(r.candidates, r.silenced, strict=True):
+                names, bit = self._said(c.kind, c.rule, guard)
+                hits.setdefault(edges[d] + c.sentence, {}).update(names)
+                live[d] |= bit
         linear, conv = self._core.score(joined, hits, live)
         return [linear] if conv is None else [linear, conv]
+
+    def _said(self, kind: str, rule: str | None, guard: str | None) -> tuple[dict[str, int], int]:
+        """Give the rows of what a rule or a guard says, by name, and the bit of a live category."""
+        key = kind, rule, guard
+        found = self._kept.get(key)
+        if found is None:
+            assert self._core is not None
+            names = features.signals_of(kind, rule, guard)
+            rows = {name: self._core.signal(name) for name in names}
+            bit = 0 if guard else 1 << _ALPHABETICAL.index(CATEGORY_OF[kind])
+            found = self._kept[key] = rows, bit
+        return found
 
     def _quick(self, r: Request) -> list[Floats]:
         """Do the same for one document without the compiled core."""

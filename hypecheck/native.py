@@ -204,14 +204,14 @@ class Scorer:
     def score(
         self,
         joined: Joined,
-        hits: Mapping[int, Sequence[int]],
+        hits: Mapping[int, Mapping[str, int]],
         live: Sequence[int],
     ) -> tuple[Floats, Floats | None]:
         """Give the margins of both parts, each (n_sentences, n_labels).
 
         Args:
             joined: the documents.
-            hits: by sentence, the rows of what rules and guards said, each once.
+            hits: by sentence, the signals of what rules and guards said, and their rows.
             live: by document, a bit for each category, in alphabetical order, with a hit that no
                 guard silenced.
         """
@@ -222,7 +222,7 @@ class Scorer:
         for i, rows in hits.items():
             sizes[i + 1] = len(rows)
         first = array("i", accumulate(sizes))
-        flat = array("i", [r for i in sorted(hits) for r in hits[i]] or [0])
+        flat = array("i", [r for i in sorted(hits) for r in hits[i].values()] or [0])
         bits = array("i", live)
         with self._lock:
             ok = self._lib.hype_score(

@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 from hypecheck.regexp import Regexp
 
@@ -126,19 +127,65 @@ def normalise(text: str, evasions: Collection[str] = ()) -> Normalised:
 
     Linear in the length of ``text``; total on any string, lone surrogates and NUL included.
     """
-    if text.isascii() and _ANY_SUSPECT.span(text.encode("ascii")) is None:
-        return Normalised(text, len(text))
-    plain, at, come, step = _fold(text)
-    cuts: list[Cut] = []
-    if evasions and _ANY_SUSPECT.span(plain.encode("ascii")) is not None:
-        cuts = _disguises(plain, evasions)
-    if not cuts:
-        return Normalised(plain, len(text), tuple(at), tuple(come), tuple(step))
-    ends = [*at[1:], len(plain)]
-    origin = [
-        o + i * s for a, b, o, s in zip(at, ends, come, step, strict=True) for i in range(b - a)
+    return normalise_many([text], evasions)[0]
+
+
+def normalise_many(texts: Sequence[str], evasions: Collection[str] = ()) -> list[Normalised]:
+    """Do :func:`normalise` for many texts."""
+    out = [Normalised(t, len(t)) if t.isascii() else _folded(t) for t in texts]
+    for d in _suspects([n.text for n in out]):
+        n, text = out[d], texts[d]
+        if text.isascii():  # control characters, perhaps
+            n = out[d] = _folded(text)
+            if not _any_suspect(n.text):
+                continue
+        cuts = _disguises(n.text, evasions) if evasions else []
+        if cuts:
+            out[d] = _assemble(n.text, _origins(n), cuts, n.size)
+    return out
+
+
+def _suspects(texts: Sequence[str]) -> list[int]:
+    """Give the texts in which a disguise may stand, all looked through at once."""
+    found: list[int] = []
+    # To the pattern, a newline is what the start and the end of a text are.
+    raw = "\n".join(texts).encode("ascii")
+    ends = list(accumulate(len(t) + 1 for t in texts))
+    at = 0
+    while (span := _ANY_SUSPECT.span(raw, at)) is not None:
+        start = span[0] + (raw[span[0]] == 10)
+        d = bisect_right(ends, start)
+        found.append(d)
+        at = ends[d] - 1
+    return found
+
+
+def _any_suspect(text: str) -> bool:
+    return _ANY_SUSPECT.span(text.encode("ascii")) is not None
+
+
+def _origins(n: Normalised) -> list[int]:
+    """Give for each character where it came from."""
+    if not n.at:
+        return list(range(len(n.text)))
+    ends = [*n.at[1:], len(n.text)]
+    return [
+        o + i * s
+        for a, b, o, s in zip(n.at, ends, n.origin, n.step, strict=True)
+        for i in range(b - a)
     ]
-    return _assemble(plain, origin, cuts, len(text))
+
+
+def _folded(text: str) -> Normalised:
+    """Fold every character to ASCII."""
+    plain = text
+    for c in set(_ODD.findall(text)):
+        put = "" if c.isascii() else _ascii(c)
+        if len(put) != 1:
+            plain, at, come, step = _fold(text)
+            return Normalised(plain, len(text), tuple(at), tuple(come), tuple(step))
+        plain = plain.replace(c, put)
+    return Normalised(plain, len(text))  # character by character: nothing has moved
 
 
 def _fold(text: str) -> tuple[str, list[int], list[int], list[int]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hypecheck.normalise import Normalised, normalise
+from hypecheck.normalise import Normalised, normalise, normalise_many
 from hypecheck.ruleset import load
 
 EVASIONS = load().evasions
@@ -226,5 +226,16 @@ def test_map_is_no_larger_than_the_text(text: str) -> None:
 
 def test_edits_do_not_grow_with_ordinary_text() -> None:
     one, many = (normalise("naïve “cure” for knees " * k) for k in (1, 1000))
-    assert len(one.at) == len(many.at) == 1
+    assert len(one.at) == len(many.at) == 0
     assert len(normalise("c\u200bure " * 1000).at) <= 2 * 1000 + 1
+
+
+ODD = ["$ave now", "", "\n", "c.u.r.e", "cur3", "b0tox", "a\tb", "“é”", "Сure"]
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from(ODD), st.text("aB$0. \n-*é…🔥", max_size=12)), max_size=6)
+)
+def test_many_texts_are_normalised_as_each_alone(several: list[str]) -> None:
+    evasions = ("cure", "save", "botox")
+    assert normalise_many(several, evasions) == [normalise(t, evasions) for t in several]
