@@ -376,7 +376,7 @@ class Checker:
         bar = RULE_THRESHOLDS[self.sensitivity]
         if scored is not None and self.model is not None and c.rule in self.model.rules:
             # The model knows the rule: its probability, which weighs the rule in, decides.
-            score = scored.rows[c.sentence][CATEGORIES.index(category)]
+            score = float(scored.labels[c.sentence, CATEGORIES.index(category)])
             bar = self.model.thresholds[self.sensitivity][category]
             source = "both"
             if self.sensitivity == "balanced" and c.score >= TRUSTED_RULE:
@@ -397,7 +397,7 @@ class Checker:
         have = {(f.sentence, f.category) for f in findings}
         have |= {(c.sentence, CATEGORY_OF[c.kind]) for c in read.found.hidden}
         wanted = [
-            Candidate(f.kind, f.sentence, f.start, f.end, None, scored.rows[f.sentence][f.category])
+            Candidate(f.kind, f.sentence, f.start, f.end, None, f.score)
             for f in scored.flags
             if f.kind in self._kinds and (f.sentence, CATEGORIES[f.category]) not in have
         ]

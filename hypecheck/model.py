@@ -61,14 +61,15 @@ class Flag(NamedTuple):
     kind: str  # the likeliest of the category
     start: int  # of the phrase, in the document
     end: int
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """What the model says of one document."""
 
-    rows: Sequence[Sequence[float]]  # per sentence: calibrated probabilities, as CATEGORIES
-    labels: Doubles = field(compare=False)  # (n_sentences, n_labels): the same, as LABELS
+    # (n_sentences, n_labels): calibrated probabilities, as LABELS; the categories' come first.
+    labels: Doubles = field(compare=False)
     document: Mapping[str, float]  # probability of at least one flag, by category
     readings: Mapping[int, Reading]  # of the sentences that the transformer read
     incomplete: bool = False  # time ran out before it had read all that it should
@@ -77,7 +78,8 @@ class Scored:
     @property
     def categories(self) -> list[dict[str, float]]:
         """Give the probability of each category, by sentence."""
-        return [dict(zip(CATEGORIES, row, strict=True)) for row in self.rows]
+        n = len(CATEGORIES)
+        return [dict(zip(CATEGORIES, row[:n], strict=True)) for row in self.labels.tolist()]
 
     @property
     def kinds(self) -> list[dict[str, float]]:
@@ -167,7 +169,6 @@ class Model:
         else:
             p = np.zeros((0, len(LABELS)))
             readings, complete = [{} for _ in requests], True
-        triples: list[list[float]] = p[:, : len(CATEGORIES)].tolist()
         if self._core is not None:
             q = self._core.documents(p, edges, self._head.of_documents)
             documents = [dict[str, float](zip(CATEGORIES, row, strict=True)) for row in q]
@@ -177,7 +178,7 @@ class Model:
         if bars is not None and edges[-1]:
             self._flag(requests, joined, p, bars, readings, flags)
         return [
-            Scored(triples[a:b], p[a:b], document, read, not complete, flagged)
+            Scored(p[a:b], document, read, not complete, flagged)
             for a, b, document, read, flagged in zip(
                 edges, edges[1:], documents, readings, flags, strict=False
             )
@@ -214,7 +215,7 @@ class Model:
             else:
                 text = requests[d].text
                 start, end = evidence(text, sentence, CATEGORIES[c], self.linear, reading)
-            flags[d].append(Flag(k, c, LABELS[label], start, end))
+            flags[d].append(Flag(k, c, LABELS[label], start, end, float(p[i, c])))
 
     def _compiled(self, data: Mapping[str, Any]) -> native.Scorer | None:
         lib = native.library()

@@ -393,17 +393,18 @@ class StubModel:
         document: dict[str, float] = dict.fromkeys(CATEGORIES, 0.25)
         rows = [[*c.values()] for c in categories]
         flags = [
-            self._flag(r, i, c, by_kind[i])
+            self._flag(r, i, c, by_kind[i], row[c])
             for i, row in enumerate(rows)
             for c in range(len(CATEGORIES))
             if row[c] >= bars[c]
         ]
-        return Scored(rows, np.array(labels), document, {}, flags=flags)
+        return Scored(np.array(labels), document, {}, flags=flags)
 
-    def _flag(self, r: Request, i: int, c: int, by_kind: Mapping[str, float]) -> Flag:
+    def _flag(self, r: Request, i: int, c: int, by_kind: Mapping[str, float], p: float) -> Flag:
         kind = max(KINDS[CATEGORIES[c]], key=lambda k: (by_kind[k], k))
         linear = cast("Linear", self.linear)
-        return Flag(i, c, kind, *evidence(r.text, r.sentences[i], CATEGORIES[c], linear, None))
+        start, end = evidence(r.text, r.sentences[i], CATEGORIES[c], linear, None)
+        return Flag(i, c, kind, start, end, p)
 
 
 def stubbed(monkeypatch: pytest.MonkeyPatch, table: Mapping[str, tuple[str, float]]) -> StubModel:
