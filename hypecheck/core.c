@@ -261,9 +261,14 @@ static int grams_put(Model *m, uint64_t hash, int group, int32_t row) {
     return 1;
 }
 
+/* Give the entry of a gram, or -1; its weights, which will be summed up, are fetched. */
 static int32_t grams_find(const Model *m, uint64_t hash) {
     size_t i = grams_slot(m, hash);
-    return m->grams[i].hash ? (int32_t)i : -1;
+    if (!m->grams[i].hash) return -1;
+    for (int g = 0; g < GROUPS; g++)
+        if (m->grams[i].row[g] >= 0)
+            __builtin_prefetch(m->weights + (size_t)m->grams[i].row[g] * HALVES);
+    return (int32_t)i;
 }
 
 /* Have what grams_find() will look at fetched: the table is larger than the caches. */
@@ -704,6 +709,9 @@ static int score_linear(Model *m, const char *text, const int64_t *start, const 
     for (int32_t i = 0; i < n; i++)
         for (int32_t k = m->first_token[i]; k < m->first_token[i + 1]; k++) {
             uint64_t h = m->tokens[k].hash;
+            const Word *word = &m->word_cache[h & (m->word_cache_size - 1)];
+            __builtin_prefetch(word);
+            __builtin_prefetch((const char *)word + 64);
             grams_fetch(m, h);
             if (k + 1 >= m->first_token[i + 1]) break;
             grams_fetch(m, h = hash_pair(h, m->tokens[k + 1].hash));
@@ -1763,6 +1771,8 @@ int64_t hype_segment(const Cutter *c, const char *text, const int64_t *text_firs
 #define STRETCH_MAX 48     /* characters; longer ones are not kept */
 #define STRETCHES 65536    /* places for them; three quarters are filled */
 #define SAID_MAX (1 << 21) /* numbers that they say altogether */
+#define CUTS 128           /* stretches that are looked up together */
+#define AHEAD 4            /* so many are fetched before their turn */
 
 typedef struct {
     int32_t at, size; /* its letters in the text */
@@ -2021,20 +2031,55 @@ static uint64_t hash_stretch(const char *s, int64_t n, uint64_t kind) {
     return h ? h : 1;
 }
 
+/* Where stretches begin: one of a text, and the next one. */
+typedef struct {
+    int64_t at, next, stop;
+    int has_word;
+    uint64_t hash; /* 0: it is not kept */
+} Cut;
+
+/* Cut up to CUTS stretches off a text of `n` characters from `at` on; the places of what is known of
+ * them are fetched. Gives how many there are. */
+static int cut_stretches(const Filter *f, const char *s, int64_t at, int64_t n, Cut *cuts) {
+    int count = 0;
+    for (; at < n && count < CUTS; count++) {
+        int64_t word = at, next;
+        while (word < n && !in_word(s[word])) word++;
+        for (next = word; next < n && in_word(s[next]);) next++;
+        int64_t stop = next < n ? next + 1 : n;
+        Cut cut = {at, next, stop, word < n, 0};
+        if (stop - at <= STRETCH_MAX) {
+            cut.hash = hash_stretch(s + at, stop - at, (uint64_t)cut.has_word + 2 * (next < stop));
+            __builtin_prefetch(&f->stretches[cut.hash & (STRETCHES - 1)]);
+        }
+        cuts[count] = cut;
+        at = next;
+    }
+    return count;
+}
+
+/* Have fetched what a stretch says that is likely to be this one. */
+static void fetch_said(const Filter *f, const Cut *cut) {
+    const Stretch *t = &f->stretches[cut->hash & (STRETCHES - 1)];
+    if (!cut->hash || t->hash != cut->hash) return;
+    __builtin_prefetch(f->letters + t->letters);
+    for (size_t k = 0; k < 64; k += 16) __builtin_prefetch(f->said + t->at + k);
+}
+
 /* Give what a stretch says, kept or worked out in `own`; NULL where memory ran out. */
-static const Stretch *stretch_of(Filter *f, const char *s, int64_t n, int64_t to, Stretch *own) {
+static const Stretch *stretch_of(Filter *f, const char *text, const Cut *cut, Stretch *own) {
+    const char *s = text + cut->at;
+    int64_t n = cut->stop - cut->at, to = cut->has_word ? cut->next - cut->at : 0;
     size_t i = 0;
-    uint64_t hash = 0;
-    if (n <= STRETCH_MAX) {
-        hash = hash_stretch(s, n, to == n ? 1ull << 32 : to ? 0 : 1ull << 33);
+    uint64_t hash = cut->hash;
+    if (hash)
         for (i = hash & (STRETCHES - 1); f->stretches[i].hash; i = (i + 1) & (STRETCHES - 1)) {
             const Stretch *t = &f->stretches[i];
             if (t->hash == hash && t->size == n && !memcmp(f->letters + t->letters, s, (size_t)n))
                 return t;
         }
-    }
     memset(own, 0, sizeof *own);
-    own->size = (uint16_t)(n <= STRETCH_MAX ? n : 0);
+    own->size = (uint16_t)(hash ? n : 0);
     if (!read_stretch(f, s, n, to, own)) return NULL;
     if (!hash || f->n_stretches >= STRETCHES / 4 * 3 || f->n_said >= SAID_MAX) return own;
     if (!grow((void **)&f->letters, &f->letters_room, f->n_letters + (size_t)n, 1)) return NULL;
@@ -2250,28 +2295,29 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
         forget_stretches(f);
         Turn t = {f->now + 1, f->now + 2, 0, 0, doc_first[d], doc_first[d + 1], 0, 0};
         f->now += 2;
-        for (int64_t at = 0, next; at < n; at = next) {
-            int64_t word = at;
-            while (word < n && !in_word(s[word])) word++;
-            for (next = word; next < n && in_word(s[next]);) next++;
-            int64_t stop = next < n ? next + 1 : n;
-            size_t said = f->n_said;
-            Stretch own;
-            const Stretch *k = stretch_of(f, s + at, stop - at, word < n ? next - at : 0, &own);
-            int32_t more = k ? longer(f, k, s, at, stop, n) : -1;
-            if (more < 0) return -1;
-            while (t.s < t.last && at >= end[t.s] - base) end_sentence(f, &t, &pairs);
-            t.at = (int32_t)at;
-            t.next = (int32_t)next;
-            if (t.s < t.last && at >= start[t.s] - base && stop <= end[t.s] - base) {
-                note_stretch(f, &t, k);
-                for (int32_t h = 0; h < more; h++)
-                    note(f, &t, f->here[h].literal, lies_in(f, f->here[h], 0, end[t.s] - base));
-            } else if (!note_parts(f, &t, k, stop, base, more, start, end, &pairs)) {
-                return -1;
+        Cut cuts[CUTS];
+        int count, i = 0;
+        for (int64_t at = 0; (count = cut_stretches(f, s, at, n, cuts)); at = cuts[count - 1].next)
+            for (i = 0; i < count; i++) {
+                const Cut *cut = &cuts[i];
+                if (i + AHEAD < count) fetch_said(f, &cuts[i + AHEAD]);
+                size_t said = f->n_said;
+                Stretch own;
+                const Stretch *k = stretch_of(f, s, cut, &own);
+                int32_t more = k ? longer(f, k, s, cut->at, cut->stop, n) : -1;
+                if (more < 0) return -1;
+                while (t.s < t.last && cut->at >= end[t.s] - base) end_sentence(f, &t, &pairs);
+                t.at = (int32_t)cut->at;
+                t.next = (int32_t)cut->next;
+                if (t.s < t.last && cut->at >= start[t.s] - base && cut->stop <= end[t.s] - base) {
+                    note_stretch(f, &t, k);
+                    for (int32_t h = 0; h < more; h++)
+                        note(f, &t, f->here[h].literal, lies_in(f, f->here[h], 0, end[t.s] - base));
+                } else if (!note_parts(f, &t, k, cut->stop, base, more, start, end, &pairs)) {
+                    return -1;
+                }
+                if (k == &own) f->n_said = said;
             }
-            if (k == &own) f->n_said = said;
-        }
         while (t.s < t.last) end_sentence(f, &t, &pairs);
         f->now++;
         settle(f, f->waiting_document, t.waiting_document, t.document, -1, &pairs);
