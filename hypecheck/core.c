@@ -1568,19 +1568,24 @@ Cutter *hype_cutter_new(void) {
     return c;
 }
 
-/* Hash a word and its stop, all digits alike; 0 where it is too long or holds other characters. */
-static uint64_t word_and_stop(const char *s, int64_t n) {
-    char word[TOKEN_MAX];
-    if (n < 3 || n > TOKEN_MAX) return 0;
+/* Where a word stands: inside of a sentence, first in a block, or first in a later sentence. */
+enum { INSIDE, FIRST, LATER };
+
+/* Hash a word and its stop, all digits alike, by where it stands; 0 where it is too long or holds
+ * other characters. */
+static uint64_t word_and_stop(const char *s, int64_t n, int where) {
+    char word[TOKEN_MAX + 1];
+    if (n < 2 || n > TOKEN_MAX) return 0;
     for (int64_t i = 0; i < n; i++) {
         char c = s[i];
-        int first = i == 0 && c == '$', last = i == n - 2 && c == '%', stop = i == n - 1;
-        int inside = c == '-' || c == '\'' || c == ',';
-        if (!stop && !first && !last && !inside && !is_digit(c) && !is_lower(c) && !is_upper(c))
-            return 0;
+        int inside = c == '-' || c == '\'' || c == ',' || (i == 0 && c == '$')
+                     || (i == n - 2 && c == '%')
+                     || (c == '.' && i > 0 && i + 2 < n && is_digit(s[i - 1]) && is_digit(s[i + 1]));
+        if (i < n - 1 && !inside && !is_digit(c) && !is_lower(c) && !is_upper(c)) return 0;
         word[i] = is_digit(c) ? '0' : c;
     }
-    return hash_bytes(word, (size_t)n) & ~(uint64_t)1;
+    word[n] = (char)where;
+    return hash_bytes(word, (size_t)n + 1) & ~(uint64_t)1;
 }
 
 static size_t known_slot(const Cutter *c, uint64_t hash) {
@@ -1590,11 +1595,11 @@ static size_t known_slot(const Cutter *c, uint64_t hash) {
 }
 
 /* Remember that a sentence always, or never, ends with these words and stops, joined by newlines. */
-void hype_cutter_learn(Cutter *c, const char *words, int64_t n, int32_t ends) {
+void hype_cutter_learn(Cutter *c, const char *words, int64_t n, int32_t where, int32_t ends) {
     for (int64_t i = 0, j; i < n && c->n_known < KNOWN; i = j + 1) {
         const char *stop = memchr(words + i, '\n', (size_t)(n - i));
         j = stop ? stop - words : n;
-        uint64_t hash = word_and_stop(words + i, j - i);
+        uint64_t hash = word_and_stop(words + i, j - i, where);
         size_t slot = known_slot(c, hash);
         if (!hash || c->known[slot]) continue;
         c->known[slot] = hash | (uint64_t)(ends != 0);
@@ -1671,10 +1676,13 @@ static void cut_block(const Cutter *c, const char *t, int64_t a, int64_t b, int3
             quoted = !quoted;
         } else if (x == '(' || x == '[') {
             int64_t in = i + 1; /* a number in brackets, such as (2), (b) or (iv), begins a sentence */
-            while (in < b && strchr("ivxlcdmIVXLCDM", t[in])) in++;
-            if (bracket || in + 1 >= b || is_digit(t[i + 1]) || !is_letter(t[in])
-                || !is_letter(t[in + 1]))
-                goto hard;
+            if (is_digit(t[in])) {
+                while (in < b && is_digit(t[in])) in++;
+                if (bracket || in == b || t[in] == ')' || t[in] == ']') goto hard;
+            } else {
+                while (in < b && strchr("ivxlcdmIVXLCDM", t[in])) in++;
+                if (bracket || in + 1 >= b || !is_letter(t[in]) || !is_letter(t[in + 1])) goto hard;
+            }
             bracket = x == '(' ? ')' : ']';
         } else if (x == ')' || x == ']') {
             if (bracket != x) goto hard;
@@ -1693,17 +1701,16 @@ static void cut_block(const Cutter *c, const char *t, int64_t a, int64_t b, int3
         if (t[next] != ' ' || quoted || bracket) goto hard;
         while (next < b && t[next] == ' ') next++;
         if (next == b) break;
-        if (!is_letter(t[next]) && !is_digit(t[next]) && !strchr("^-(\"$", t[next])) goto hard;
+        int mark = t[next] == '"'; /* one that opens, not one that closes */
+        if (!is_letter(t[next + mark]) && !is_digit(t[next]) && !strchr("^*-($", t[next])) goto hard;
         int64_t word = i;
         while (word > last && t[word - 1] != ' ') word--;
-        if (word == a) goto hard;
-        uint64_t hash = word_and_stop(t + word, i + 1 - word);
+        if (word == a && !is_letter(t[a])) goto hard;
+        int where = word == a ? FIRST : word == last ? LATER : INSIDE;
+        uint64_t hash = word_and_stop(t + word, i + 1 - word, where);
         uint64_t known = hash ? c->known[known_slot(c, hash)] : 0;
         if (!known) goto hard;
-        if (!(known & 1)) {
-            if (word == last) goto hard; /* "No. We ..." */
-            continue;
-        }
+        if (!(known & 1)) continue;
         put_row(r, last, i + 1, block, 0);
         last = next;
         i = next - 1;
@@ -1741,7 +1748,10 @@ int64_t hype_segment(const Cutter *c, const char *text, const int64_t *text_firs
             while (body < line_end && is_blank(text[body])) body++;
             int blank = body == line_end, odd = 0;
             for (int64_t i = body; i < line_end && !odd; i++)
-                odd = text[i] == '\t' || text[i] == '|' || (unsigned char)text[i] < ' ';
+                odd = (unsigned char)text[i] < ' ';
+            int64_t tail = line_end;
+            while (tail > body && is_blank(text[tail - 1])) tail--;
+            odd |= tail - body >= 2 && text[body] == '|' && text[tail - 1] == '|';
             /* A line of a table, or one that may go on the line before it. */
             odd |= !blank && pending >= 0 && is_lower(text[body]) && stop - pending >= 45
                    && stop - pending <= 120;

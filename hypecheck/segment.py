@@ -48,8 +48,14 @@ _BROKEN_ABBREVIATION = re.compile(
 )
 # The last letters of these: most sentences end in another word.
 _SHORT = frozenset(x.rpartition(".")[2].lower() for x in [*_ABBREVIATIONS, "Q", "A"])
-# A word before a stop that ends a sentence if the word is no abbreviation.
-_BEFORE_STOP = re.compile(r"(?<=[ \n])[A-Za-z0-9$][A-Za-z0-9,'%-]*[.!?](?= +[A-Za-z0-9$^(\"-])")
+# Words before a stop that ends a sentence if they are no abbreviations, by where they stand: inside
+# of a sentence, first in a block, first in a later sentence (core.c names them so, too).
+_INSIDE, _FIRST, _LATER = range(3)
+_BEFORE = ("Some words", "", "Some words went before.")
+_WORD_AND_STOP = r"[A-Za-z0-9$][A-Za-z0-9,.'%-]*[.!?](?= +[A-Za-z0-9$^*(\"-])"
+_BEFORE_STOP = re.compile(rf"(?<=[ \n]){_WORD_AND_STOP}")
+_FIRST_WORD = re.compile(rf"(?=[A-Za-z]){_WORD_AND_STOP}")
+_LATER_WORD = re.compile(rf"(?<=[.!?] ){_WORD_AND_STOP}")
 _TAILS = (
     "Then more",
     "then more",
@@ -95,7 +101,7 @@ class _Cutter:
     def __init__(self, lib: ctypes.CDLL) -> None:
         self._lib = lib
         self._lock = threading.Lock()
-        self._asked: set[str] = set()
+        self._asked: set[tuple[int, str]] = set()  # where, and the word
         self._handle = lib.hype_cutter_new()
         if not self._handle:
             raise MemoryError("the compiled core cannot hold its words")
@@ -177,23 +183,31 @@ class _Cutter:
         """Ask about the words before stops that are new; what is learnt changes no result."""
         if len(self._asked) >= _WORDS_ASKED:
             return
-        new = set(_BEFORE_STOP.findall(text, start, end)) - self._asked
+        found = {(_INSIDE, w) for w in _BEFORE_STOP.findall(text, start, end)}
+        found |= {(_LATER, w) for w in _LATER_WORD.findall(text, start, end)}
+        first = _FIRST_WORD.match(text, _body(text, start, end), end)
+        if first:
+            found.add((_FIRST, first[0]))
+        new = found - self._asked
         if not new:
             return
         self._asked |= new
-        answers: dict[bool | None, list[str]] = {}
-        for word in new:
-            answers.setdefault(_ends(word), []).append(word)
-        for answer in (True, False):
-            raw = "\n".join(answers.get(answer, ())).encode("ascii")
-            with self._lock:
-                self._lib.hype_cutter_learn(self._handle, raw, len(raw), answer)
+        answers: dict[tuple[int, bool | None], list[str]] = {}
+        for where, word in new:
+            answers.setdefault((where, _ends(where, word)), []).append(word)
+        for (where, answer), words in answers.items():
+            raw = "\n".join(words).encode("ascii")
+            if answer is not None:
+                with self._lock:
+                    self._lib.hype_cutter_learn(self._handle, raw, len(raw), where, answer)
 
 
-def _ends(word: str) -> bool | None:
+def _ends(where: int, word: str) -> bool | None:
     """Tell whether a sentence ends behind a word and its stop; None: it depends on what follows."""
-    head = f"Some words {word} "
-    ends = {len(_sentences(text := head + tail, 0, len(text), True)) > 1 for tail in _TAILS}
+    before = _BEFORE[where]
+    head = f"{before} {word} " if before else f"{word} "
+    size = 2 if where == _LATER else 1
+    ends = {len(_sentences(t := head + tail, 0, len(t), True)) > size for tail in _TAILS}
     return ends.pop() if len(ends) == 1 else None
 
 
@@ -263,12 +277,7 @@ def _wrapped(text: str, before: tuple[int, int], line: str) -> bool:
 
 def _sentences(text: str, start: int, end: int, missed: bool) -> list[tuple[int, int]]:
     """Cut one block; ``missed`` tells whether the text may hold what sentencex misses."""
-    while start < end and text[start] in " \t":
-        start += 1
-    if start < end and text[start] in _MARKS:
-        bullet = _BULLET.match(text, start, end)
-        if bullet and bullet.end() < end:
-            start = bullet.end()
+    start = _body(text, start, end)
     chunk = text[start:end]
     if len(chunk) < 4 or not _may_split(chunk):
         return [(start, end)]
@@ -298,6 +307,17 @@ def _sentences(text: str, start: int, end: int, missed: bool) -> list[tuple[int,
             last = a + m.end()
         out.append((start + last, start + b))
     return out
+
+
+def _body(text: str, start: int, end: int) -> int:
+    """Give where a block begins behind the mark of a list."""
+    while start < end and text[start] in " \t":
+        start += 1
+    if start < end and text[start] in _MARKS:
+        bullet = _BULLET.match(text, start, end)
+        if bullet and bullet.end() < end:
+            start = bullet.end()
+    return start
 
 
 def _bounds(chunk: str) -> list[tuple[int, int]]:
