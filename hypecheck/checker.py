@@ -60,7 +60,7 @@ _NO_RULE = (
 _CHUNK = 512  # texts that are read together, at most
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Read:
     """A text after normalising, scanning and judging."""
 

@@ -155,40 +155,48 @@ class Checklist:
                 sentences (-1: anywhere), where that is known.
             gates: of each what is known of the :attr:`gates`, see :func:`hypecheck.screen.holds`.
         """
-        out = []
-        for d, (normalised, original, sentences) in enumerate(texts):
-            raw = normalised.text.encode("ascii")
-            known = None if may is None else may[d]
-            bits = None if gates is None else gates[d]
-            if self._offered(raw, bits):
-                found = self._evidence(raw, sentences, known)
-                out.append(self._items(raw, bits, found, normalised, original))
-            else:
-                out.append(self._none)
+        raw = [n.text.encode("ascii") for n, _, _ in texts]
+        gates = gates or [None] * len(texts)
+        may = may or [None] * len(texts)
+        offered = [d for d, t in enumerate(raw) if self._offered(t, gates[d])]
+        found = self._evidence(raw, [s for _, _, s in texts], offered, may)
+        out = [self._none] * len(texts)
+        for d in offered:
+            normalised, original, _ = texts[d]
+            out[d] = self._items(raw[d], gates[d], found.get(d, {}), normalised, original)
         return out
 
     def _evidence(
         self,
-        raw: bytes,
-        sentences: Sequence[Sentence],
-        known: Mapping[int, Sequence[int]] | None,
-    ) -> dict[int, list[tuple[int, int]]]:
-        """Give where a text states items, in the normalised text, by the number of the entry."""
-        found: dict[int, list[tuple[int, int]]] = {}
-        if known is None:
-            reading = _Reading(raw, sentences, [s.start for s in sentences])
-            for n, entry in enumerate(self.entries):
-                reading.denied.clear()
-                found[n] = self._find(entry, (entry.evidence,), reading)
-        elif known:
-            reading = _Reading(raw, sentences, [s.start for s in sentences])
-            wanted: dict[int, dict[int, Sequence[int]]] = {}
+        raw: Sequence[bytes],
+        sentences: Sequence[Sequence[Sentence]],
+        numbers: Sequence[int],
+        may: Sequence[Mapping[int, Sequence[int]] | None],
+    ) -> dict[int, dict[int, list[tuple[int, int]]]]:
+        """Give where texts state items, in the normalised text: by text, by number of the entry."""
+        # Item by item: an automaton is fast as long as it stays in the cache.
+        wanted: dict[int, dict[int, dict[int, Sequence[int]] | None]] = {}
+        for d in numbers:
+            known = may[d]
+            if known is None:
+                for n in range(len(self.entries)):
+                    wanted.setdefault(n, {})[d] = None
+                continue
             for i in sorted(known):
                 if i < len(self._entry_of):
-                    wanted.setdefault(self._entry_of[i], {})[i] = known[i]
-            for n, where in wanted.items():
-                reading.denied.clear()
-                found[n] = self._find_there(self.entries[n], where, reading)
+                    here = wanted.setdefault(self._entry_of[i], {}).setdefault(d, {})
+                    if here is not None:
+                        here[i] = known[i]
+        found: dict[int, dict[int, list[tuple[int, int]]]] = {}
+        for n, places in wanted.items():
+            entry = self.entries[n]
+            for d, where in places.items():
+                reading = _Reading(raw[d], sentences[d], [s.start for s in sentences[d]])
+                found.setdefault(d, {})[n] = (
+                    self._find(entry, (entry.evidence,), reading)
+                    if where is None
+                    else self._find_there(entry, where, reading)
+                )
         return found
 
     def _items(

@@ -312,7 +312,7 @@ def forget() -> None:
     _context.cache_clear()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
     """What is known of a text before its candidates are judged."""
 

@@ -43,7 +43,7 @@ _ALPHABETICAL = sorted(CATEGORIES)
 _KINDS_OF = [[LABELS.index(k) for k in sorted(KINDS[c])] for c in CATEGORIES]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One document to score: normalised text, its sentences, what rules and guards said."""
 
@@ -64,7 +64,7 @@ class Flag(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Scored:
     """What the model says of one document."""
 

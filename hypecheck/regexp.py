@@ -81,8 +81,12 @@ class Regexp:
 
     def span(self, text: bytes, pos: int = 0, end: int | None = None) -> Span | None:
         """Give the span of the leftmost match; see :meth:`groups`."""
-        found = self.groups(text, pos, len(text) if end is None else end)
-        return None if found is None else found[0]
+        end = len(text) if end is None else end
+        if self._match is None or pos > end:
+            found = self.groups(text, pos, end)
+            return None if found is None else found[0]
+        span: Span = self._match(_UNANCHORED, text, pos, end)[0]
+        return None if span == NONE else span
 
     def spans(self, text: bytes, pos: int = 0, end: int | None = None) -> Iterator[Span]:
         """Give the spans of all matches that do not overlap, as ``finditer`` does."""
