@@ -1550,7 +1550,7 @@ typedef struct {
 
 typedef struct {
     int64_t *start, *end;
-    int32_t *block, *hard; /* `hard`: rows that are left to the caller */
+    int32_t *block, *hard; /* rows that are left to the caller; ~: for a word that is not known */
     int64_t room, count, n_hard;
 } Rows;
 
@@ -1636,14 +1636,16 @@ static int64_t behind_bullet(const char *t, int64_t i, int64_t end) {
     return k;
 }
 
+enum { CLEAR, UNCLEAR, UNKNOWN };
+
 static void put_row(Rows *r, int64_t start, int64_t end, int32_t block, int hard) {
     if (r->count < r->room) {
         r->start[r->count] = start;
         r->end[r->count] = end;
         r->block[r->count] = block;
-        if (hard) r->hard[r->n_hard] = (int32_t)r->count;
+        if (hard) r->hard[r->n_hard] = hard == UNKNOWN ? ~(int32_t)r->count : (int32_t)r->count;
     }
-    r->n_hard += hard;
+    r->n_hard += hard != 0;
     r->count++;
 }
 
@@ -1657,6 +1659,7 @@ static const uint8_t kind[256] = {
 /* Cut the block from `a` to `b`; where it is not clear how, it becomes one row that is hard. */
 static void cut_block(const Cutter *c, const char *t, int64_t a, int64_t b, int32_t block, Rows *r) {
     int64_t before = r->count, hard_before = r->n_hard, from = a, to = b;
+    int why = UNCLEAR;
     while (a < b && (t[a] == ' ' || t[a] == '\t')) a++;
     if (a < b) {
         int64_t k = behind_bullet(t, a, b);
@@ -1709,27 +1712,31 @@ static void cut_block(const Cutter *c, const char *t, int64_t a, int64_t b, int3
         int where = word == a ? FIRST : word == last ? LATER : INSIDE;
         uint64_t hash = word_and_stop(t + word, i + 1 - word, where);
         uint64_t known = hash ? c->known[known_slot(c, hash)] : 0;
-        if (!known) goto hard;
+        if (!known) {
+            why = UNKNOWN;
+            goto hard;
+        }
         if (!(known & 1)) continue;
-        put_row(r, last, i + 1, block, 0);
+        put_row(r, last, i + 1, block, CLEAR);
         last = next;
         i = next - 1;
     }
     if (quoted || bracket) goto hard;
     while (last < b && is_blank(t[last])) last++;
     while (b > last && is_blank(t[b - 1])) b--;
-    if (b > last) put_row(r, last, b, block, 0);
+    if (b > last) put_row(r, last, b, block, CLEAR);
     for (int64_t k = before; k < r->count && k < r->room; k++)
         if (r->end[k] - r->start[k] > SENTENCE_MAX) goto hard;
     return;
 hard:
     r->count = before;
     r->n_hard = hard_before;
-    put_row(r, from, to, block, 1);
+    put_row(r, from, to, block, why);
 }
 
 /* Cut documents into sentences (segment.segment), by block; rows in `hard` are left to the caller:
- * the block is not clear, or, where its number is -1, the document. Gives the number of rows; those
+ * the block is not clear, or, where its number is -1, the document; ~row where a word before a stop
+ * is not known. Gives the number of rows; those
  * that find no room are not written. `doc_first` has docs + 1 places. */
 int64_t hype_segment(const Cutter *c, const char *text, const int64_t *text_first, int32_t docs,
                      int64_t *start, int64_t *end, int32_t *block, int32_t *hard, int64_t room,
@@ -1758,7 +1765,7 @@ int64_t hype_segment(const Cutter *c, const char *text, const int64_t *text_firs
             if (odd) {
                 rows.count = before;
                 rows.n_hard = hard_before;
-                put_row(&rows, from, to, -1, 1);
+                put_row(&rows, from, to, -1, UNCLEAR);
                 pending = -1;
                 break;
             }

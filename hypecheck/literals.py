@@ -109,6 +109,18 @@ def finite(patterns: Iterable[str]) -> frozenset[str] | None:
     return _plain(found)
 
 
+def begins_text(pattern: str) -> bool:
+    """Tell whether a pattern matches at the beginning of a text alone; False where it is unclear.
+
+    >>> begins_text("^(?:a|b)"), begins_text("^a|b"), begins_text("a")
+    (True, False, False)
+    """
+    try:
+        return pattern.startswith("^") and len(list(_split(pattern))) == 1
+    except UnreadableError:
+        return False
+
+
 def _split(words: str) -> Iterator[str]:
     """Cut alternatives apart; those in groups and classes stay together.
 

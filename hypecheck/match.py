@@ -19,6 +19,7 @@ from typing import NamedTuple
 import re2
 
 from hypecheck.joined import Joined
+from hypecheck.literals import begins_text
 from hypecheck.native import library
 from hypecheck.regexp import Regexp, options
 from hypecheck.ruleset import unmark
@@ -59,6 +60,9 @@ class Matcher:
         self._n_inside = len(inside)
         self._gates = tuple(gates)
         self._compiled: dict[int, Regexp] = {}
+        # Rules that match at the beginning of a text alone: of what a screen lets through for them,
+        # in other sentences, nothing is to be looked at.
+        self._first = {i for i, r in enumerate(self._rules) if begins_text(r.pattern)}
         self._screen: Screen | None = None
         self._exact = self._open = 0  # of the gates: those that match where they may; unscreened
 
@@ -119,7 +123,8 @@ class Matcher:
                 for k, i in itertools.islice(zip(pairs, pairs, strict=False), last - done):
                     k = WHOLE if k < 0 else k - first
                     if i < rules:
-                        jobs.append((i, d, k))
+                        if k <= 0 or i not in self._first:
+                            jobs.append((i, d, k))
                     else:
                         here.setdefault(i - rules, []).append(k)
                 may, done = here, last

@@ -156,7 +156,8 @@ class _Cutter:
         out = array("q"), array("q"), array("i")
         more = array("i", bytes(4 * len(edges)))  # rows that a text has more than it had
         last = d = 0
-        for row in hard:
+        for mark in hard:
+            row = max(mark, ~mark)
             while edges[d + 1] <= row:
                 d += 1
             base, text = first[d], texts[d]
@@ -166,7 +167,8 @@ class _Cutter:
             else:
                 missed = _MAY_BE_MISSED.span(text[a:b].encode("ascii")) is not None
                 found = [(x, y, blocks[row]) for x, y in _cut_block(text, a, b, missed)]
-            self._learn(text, a, b)
+            if mark < 0:
+                self._learn(text, a, b)
             for to, kept in zip(out, (starts, ends, blocks), strict=True):
                 to.extend(kept[last:row])
             out[0].extend([base + x for x, _, _ in found])
