@@ -1827,7 +1827,7 @@ typedef struct {
 typedef struct {
     const char *text;      /* literals, one behind the other, sorted by their letters */
     Literal *literals;
-    uint64_t *rest;        /* by literal, up to eight letters behind its head */
+    uint64_t *front, *rest; /* by literal, its first eight letters, and eight behind its head */
     int32_t first_of[257]; /* by letter, the first of the literals that begin with it */
     const int32_t *clauses; /* by literal, those that it fulfils */
     const int32_t *way_first, *ways;   /* by clause, the ways to match that it makes likely */
@@ -1856,7 +1856,7 @@ typedef struct {
 
 void hype_filter_free(Filter *f) {
     if (!f) return;
-    free(f->literals); free(f->rest); free(f->stretches); free(f->letters); free(f->said);
+    free(f->literals); free(f->front); free(f->rest); free(f->stretches); free(f->letters); free(f->said);
     free(f->noted_clause); free(f->noted_way);
     free(f->places); free(f->waits); free(f->told); free(f->here);
     free(f->waiting); free(f->waiting_document);
@@ -1903,6 +1903,7 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
     f->n_literals = n_literals; f->n_clauses = n_clauses;
     f->n_ways = n_ways; f->n_patterns = n_patterns; f->first_gate = first_gate;
     f->literals = calloc((size_t)n_literals + 1, sizeof *f->literals);
+    f->front = calloc((size_t)n_literals + 1, sizeof *f->front);
     f->rest = calloc((size_t)n_literals + 1, sizeof *f->rest);
     f->stretches = calloc(STRETCHES, sizeof *f->stretches);
     f->noted_clause = calloc((size_t)n_clauses + 1, sizeof(uint32_t));
@@ -1912,7 +1913,7 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
     f->told = calloc((size_t)n_patterns + 1, sizeof(uint32_t));
     f->waiting = malloc(((size_t)n_ways + 1) * sizeof(int32_t));
     f->waiting_document = malloc(((size_t)n_ways + 1) * sizeof(int32_t));
-    int ok = f->literals && f->rest && f->stretches && f->noted_clause && f->noted_way
+    int ok = f->literals && f->front && f->rest && f->stretches && f->noted_clause && f->noted_way
              && f->places && f->waits && f->told && f->waiting && f->waiting_document;
     for (int32_t x = 0; ok && x < n_literals; x++) {
         Literal *l = &f->literals[x];
@@ -1927,6 +1928,7 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
         while (k < l->size && !in_word(s[k])) k++;
         while (k < l->size && in_word(s[k])) k++;
         l->head = k + 1 < l->size ? k + 1 : 0;
+        f->front[x] = eight(s, l->size);
         if (l->head) f->rest[x] = eight(s + l->head, l->size - l->head);
         l->parent = x - 1;
         while (l->parent >= 0 && !begins_with(f, x, l->parent))
@@ -1943,10 +1945,26 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
     return f;
 }
 
+/* Give the first of some numbers in order, from `low` to `high`, that is not less than `x`. */
+static int32_t not_less(const uint64_t *numbers, int32_t low, int32_t high, uint64_t x) {
+    while (low < high) {
+        int32_t middle = low + (high - low) / 2;
+        if (numbers[middle] < x) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
 /* Give the first literal from `low` to `high` that is not less than `s`; where `behind` is set, the
  * first that is greater and does not begin so. */
 static int32_t bound(const Filter *f, int32_t low, int32_t high, const char *s, int64_t n,
                      int behind) {
+    /* Eight letters tell most literals; those that share them with the text are compared. */
+    uint64_t front = eight(s, n), past = n < 8 ? front + (1ull << (64 - 8 * n)) - 1 : front;
+    low = not_less(f->front, low, high, front);
+    if (n < 8 && !behind) return low;
+    if (past < UINT64_MAX) high = not_less(f->front, low, high, past + 1);
+    if (n < 8) return high;
     while (low < high) {
         int32_t middle = low + (high - low) / 2;
         int64_t size = f->literals[middle].size;
@@ -2007,11 +2025,13 @@ static int say_clauses(Filter *f, size_t hits, Stretch *out) {
 
 /* Work out what a stretch of `n` characters says whose word ends at `to`; 0: it has none. */
 static int read_stretch(Filter *f, const char *s, int64_t n, int64_t to, Stretch *out) {
+    int32_t last[STRETCH_MAX]; /* by place, the literal that is not greater or begins so */
     out->at = (uint32_t)f->n_said;
     for (int64_t at = 0; at < (to ? to : n); at++) {
         int32_t low = f->first_of[(uint8_t)s[at]], high = f->first_of[(uint8_t)s[at] + 1];
-        for (int32_t x = bound(f, low, high, s + at, n - at, 1) - 1; x >= low;
-             x = f->literals[x].parent) {
+        int32_t x = bound(f, low, high, s + at, n - at, 1) - 1;
+        if (at < STRETCH_MAX) last[at] = x;
+        for (; x >= low; x = f->literals[x].parent) {
             if (f->literals[x].head || !stands(f, &f->literals[x], s, at, n)) continue;
             if (!say(f, x) || !say(f, (int32_t)at)) return 0;
             out->n_hits++;
@@ -2021,8 +2041,11 @@ static int read_stretch(Filter *f, const char *s, int64_t n, int64_t to, Stretch
     if (!say_clauses(f, hits, out)) return 0;
     for (int64_t at = 0; to < n && at < to; at++) {
         int32_t low = f->first_of[(uint8_t)s[at]], high = f->first_of[(uint8_t)s[at] + 1];
+        high = at < STRETCH_MAX ? last[at] + 1 : bound(f, low, high, s + at, n - at, 1);
+        if (high == low || f->literals[high - 1].size < n - at
+            || memcmp(f->text + f->literals[high - 1].at, s + at, (size_t)(n - at)))
+            continue;
         low = bound(f, low, high, s + at, n - at, 0);
-        high = bound(f, low, high, s + at, n - at, 1);
         while (low < high && !f->literals[low].head) low++; /* those end here */
         if (low == high) continue;
         if (!say(f, (int32_t)at) || !say(f, low) || !say(f, high)) return 0;
@@ -2127,11 +2150,7 @@ static int32_t longer(Filter *f, const Stretch *k, const char *s, int64_t at, in
     for (int32_t i = 0; i < k->n_ranges; i++, range += 3) {
         int64_t from = at + range[0];
         int32_t low = range[1], high = range[2];
-        while (low < high) {
-            int32_t middle = low + (high - low) / 2;
-            if (f->rest[middle] <= rest) low = middle + 1;
-            else high = middle;
-        }
+        low = rest < UINT64_MAX ? not_less(f->rest, low, high, rest + 1) : high;
         /* Eight letters may not be enough to tell: go back to one that is not behind the text. */
         for (low--; low >= range[1] && f->rest[low] == rest; low--) {
             const Literal *l = &f->literals[low];

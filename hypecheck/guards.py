@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -343,6 +343,7 @@ def judge(
         return []
     raw = text.encode("ascii")
     health: bool | Literal["unclear"] | None = None
+    cued = known is None or bool(known.cued)
     out: list[Verdict | None] = []
     for c, guards in zip(candidates, unless, strict=True):
         if not guards:
@@ -355,14 +356,14 @@ def judge(
             # The model has read the whole text: only another trade, named, speaks against it.
             if health is False or (health == "unclear" and c.rule is not None):
                 verdict = Verdict("not_health", c.start, c.start)
-        if verdict is None:
+        if verdict is None and cued:
             verdict = _cued(text, raw, sentences, c, guards, known)
         if verdict is None and "questioned" in guards:
             verdict = _questioned(raw, sentences, c)
         if verdict is None and "supported" in guards:
             verdict = _supported(text, raw, sentences, c)
-        if verdict is None and within:
-            last = replace(c, start=c.end - 1)
+        if verdict is None and within and cued:
+            last = Candidate(c.kind, c.sentence, c.end - 1, c.end, c.rule, c.score)
             some = [g for g in guards if g in within]
             verdict = _cued(text, raw, sentences, last, some, known)
         out.append(verdict)
@@ -378,8 +379,6 @@ def _cued(
     known: Known | None,
 ) -> Verdict | None:
     """Judge a candidate by the cues in its sentence and in the lead-in of its list."""
-    if known is not None and not known.cued:
-        return None
     for k in _scope_sentences(text, sentences, c):
         if known is not None and k not in known.cued:
             continue
