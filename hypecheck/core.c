@@ -1835,6 +1835,7 @@ typedef struct {
     const int32_t *rare;               /* by way, the rarest of its clauses but one */
     const int32_t *pattern;            /* by way, its pattern */
     const uint8_t *whole;              /* by pattern: judged over the whole document */
+    const int32_t *start;              /* by pattern, the clause that stands where it begins, or -1 */
     int32_t n_literals, n_clauses, n_ways, n_patterns;
     int32_t first_gate; /* from this pattern on they are gates, up to 64 */
     Stretch *stretches;
@@ -1851,6 +1852,10 @@ typedef struct {
     uint32_t now;
     Hit *here; /* those that begin in a stretch */
     size_t here_room;
+    /* Of the sentence: its stretches (where, which), and the longer literals in it. */
+    Hit *run, *longer;
+    size_t run_room, longer_room;
+    int32_t n_run, n_longer; /* -1: not known */
     int32_t *waiting, *waiting_document; /* ways that may be complete */
 } Filter;
 
@@ -1858,7 +1863,7 @@ void hype_filter_free(Filter *f) {
     if (!f) return;
     free(f->literals); free(f->front); free(f->rest); free(f->stretches); free(f->letters); free(f->said);
     free(f->noted_clause); free(f->noted_way);
-    free(f->places); free(f->waits); free(f->told); free(f->here);
+    free(f->places); free(f->waits); free(f->told); free(f->here); free(f->run); free(f->longer);
     free(f->waiting); free(f->waiting_document);
     free(f);
 }
@@ -1891,15 +1896,15 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
                         const int32_t *clause_first, const int32_t *clauses,
                         const int32_t *way_first, const int32_t *ways,
                         const int32_t *need_first, const int32_t *needs, const int32_t *rare,
-                        const int32_t *pattern, const uint8_t *whole, int32_t n_literals,
-                        int32_t n_clauses, int32_t n_ways, int32_t n_patterns,
+                        const int32_t *pattern, const uint8_t *whole, const int32_t *start,
+                        int32_t n_literals, int32_t n_clauses, int32_t n_ways, int32_t n_patterns,
                         int32_t first_gate) {
     Filter *f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->text = text; f->clauses = clauses;
     f->way_first = way_first; f->ways = ways;
     f->need_first = need_first; f->needs = needs; f->rare = rare;
-    f->pattern = pattern; f->whole = whole;
+    f->pattern = pattern; f->whole = whole; f->start = start;
     f->n_literals = n_literals; f->n_clauses = n_clauses;
     f->n_ways = n_ways; f->n_patterns = n_patterns; f->first_gate = first_gate;
     f->literals = calloc((size_t)n_literals + 1, sizeof *f->literals);
@@ -2172,17 +2177,56 @@ static int32_t longer(Filter *f, const Stretch *k, const char *s, int64_t at, in
 }
 
 typedef struct {
-    int32_t *out; /* pairs: sentence or -1, pattern */
-    int64_t room, count;
+    int32_t *out; /* jobs: sentence or -1, pattern, how many places, the places */
+    int64_t room, count; /* of numbers */
     uint64_t gates; /* of the document, a bit each */
-} Pairs;
+} Jobs;
 
-static void tell(Pairs *p, int32_t sentence, int32_t pattern) {
-    if (p->count < p->room) {
-        p->out[2 * p->count] = sentence;
-        p->out[2 * p->count + 1] = pattern;
+static void put(Jobs *j, int32_t x) {
+    if (j->count < j->room) j->out[j->count] = x;
+    j->count++;
+}
+
+static int fulfils(const Filter *f, int32_t literal, int32_t clause) {
+    const Literal *l = &f->literals[literal];
+    for (int c = 0; c < l->n_clauses; c++)
+        if (f->clauses[l->clauses + c] == clause) return 1;
+    return 0;
+}
+
+/* Put a place among those that were put last, in order and once. */
+static void put_place(Jobs *j, int64_t first, int32_t place) {
+    int64_t k = j->count;
+    if (j->count >= j->room) { /* there will be another try, with more room */
+        j->count++;
+        return;
     }
-    p->count++;
+    while (k > first && j->out[k - 1] > place) k--;
+    if (k > first && j->out[k - 1] == place) return;
+    memmove(j->out + k + 1, j->out + k, (size_t)(j->count - k) * sizeof *j->out);
+    j->out[k] = place;
+    j->count++;
+}
+
+/* Tell a pattern, and where in the sentence it may begin. */
+static void tell(const Filter *f, Jobs *j, int32_t sentence, int32_t pattern) {
+    int32_t clause = sentence < 0 ? -1 : f->start[pattern];
+    put(j, sentence);
+    put(j, pattern);
+    int64_t count = j->count;
+    put(j, -1);
+    if (clause < 0 || f->n_run < 0) return;
+    for (int32_t r = 0; r < f->n_run; r++) {
+        const Stretch *k = &f->stretches[f->run[r].literal];
+        const int32_t *x = f->said + k->at + k->n_clauses + k->n_ways + k->n_document_ways
+                           + 3 * k->n_ranges;
+        for (int32_t i = 0; i < k->n_hits; i++, x += 2)
+            if (fulfils(f, x[0], clause)) put_place(j, count + 1, (int32_t)f->run[r].start + x[1]);
+    }
+    for (int32_t i = 0; i < f->n_longer; i++)
+        if (fulfils(f, f->longer[i].literal, clause))
+            put_place(j, count + 1, (int32_t)f->longer[i].start);
+    if (count < j->room) j->out[count] = (int32_t)(j->count - count - 1);
 }
 
 /* Say whether all clauses of a way are fulfilled since `since`, place by place one behind the other: in
@@ -2214,7 +2258,7 @@ typedef struct {
 
 /* Report the patterns of which one way is complete since `since`. */
 static void settle(Filter *f, const int32_t *waiting, int32_t n, uint32_t since, int32_t sentence,
-                   Pairs *out) {
+                   Jobs *out) {
     for (int32_t w = 0; w < n; w++) {
         uint32_t seen = f->places[f->rare[waiting[w]]].seen;
         if (sentence < 0 ? seen < since : seen != since) continue;
@@ -2222,12 +2266,13 @@ static void settle(Filter *f, const int32_t *waiting, int32_t n, uint32_t since,
         if (f->told[p] == since || !in_order(f, waiting[w], since, sentence < 0)) continue;
         f->told[p] = since;
         if (p >= f->first_gate) out->gates |= (uint64_t)1 << (p - f->first_gate);
-        else tell(out, sentence, p);
+        else tell(f, out, sentence, p);
     }
 }
 
-static void end_sentence(Filter *f, Turn *t, Pairs *out) {
+static void end_sentence(Filter *f, Turn *t, Jobs *out) {
     settle(f, f->waiting, t->waiting, t->sentence, t->s, out);
+    f->n_run = f->n_longer = 0;
     t->waiting = 0;
     t->sentence = ++f->now;
     t->s++;
@@ -2270,6 +2315,24 @@ static void note(Filter *f, Turn *t, int32_t literal, int inside) {
     }
 }
 
+/* Remember a stretch of the sentence, and the longer literals that begin in it. */
+static int remember(Filter *f, const Turn *t, const Stretch *k, int32_t count) {
+    if (f->n_run < 0) return 1;
+    if (k < f->stretches || k >= f->stretches + STRETCHES) { /* it is not kept */
+        f->n_run = -1;
+        return 1;
+    }
+    if (!grow((void **)&f->run, &f->run_room, (size_t)f->n_run + 1, sizeof *f->run)
+        || !grow((void **)&f->longer, &f->longer_room, (size_t)f->n_longer + (size_t)count,
+                 sizeof *f->longer))
+        return 0;
+    Hit at = {t->at, (int32_t)(k - f->stretches)};
+    f->run[f->n_run++] = at;
+    memcpy(f->longer + f->n_longer, f->here, (size_t)count * sizeof *f->here);
+    f->n_longer += count;
+    return 1;
+}
+
 /* Note what a stretch says that lies in the sentence whole. */
 static void note_stretch(Filter *f, Turn *t, const Stretch *k) {
     const int32_t *x = f->said + k->at;
@@ -2285,9 +2348,10 @@ static int lies_in(const Filter *f, Hit hit, int64_t start, int64_t end) {
 /* Note what a stretch says that ends at `stop` and does not lie in one sentence whole; `count` longer
  * literals are gathered. The document begins at `base`. */
 static int note_parts(Filter *f, Turn *t, const Stretch *k, int64_t stop, int64_t base,
-                      int32_t count, const int64_t *start, const int64_t *end, Pairs *out) {
+                      int32_t count, const int64_t *start, const int64_t *end, Jobs *out) {
     const int32_t *x = f->said + k->at + k->n_clauses + k->n_ways + k->n_document_ways
                        + 3 * k->n_ranges;
+    int32_t longer = count;
     if (!grow((void **)&f->here, &f->here_room, (size_t)count + (size_t)k->n_hits,
               sizeof *f->here))
         return 0;
@@ -2307,18 +2371,19 @@ static int note_parts(Filter *f, Turn *t, const Stretch *k, int64_t stop, int64_
             if (lies_in(f, f->here[h], from, to)) note(f, t, f->here[h].literal, 1);
         if (to > t->next) break;
         end_sentence(f, t, out);
+        if (!remember(f, t, k, longer)) return 0;
     }
     return 1;
 }
 
-/* Find where patterns may match: pairs of a sentence (-1: somewhere in the document) and a pattern,
- * document by document. `low` is the text in lower case. Gives how many pairs there are, -1 where
- * memory ran out; those that find no room in `out` are not written. `doc_end`: where each
- * document's pairs end; `gates`: which gates may match in it. */
+/* Find where patterns may match, document by document: a sentence (-1: somewhere in the document), a
+ * pattern, how many places follow at which it may begin (-1: anywhere), these places. `low` is the
+ * text in lower case. Gives how many numbers that are, -1 where memory ran out; those that find no
+ * room in `out` are not written. `doc_end`: where each document's numbers end; `gates`: which gates may match in it. */
 int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const int32_t *doc_first,
                     int32_t docs, const int64_t *start, const int64_t *end, int32_t *out,
                     int64_t room, int64_t *doc_end, uint64_t *gates) {
-    Pairs pairs = {out, room, 0, 0};
+    Jobs jobs = {out, room, 0, 0};
     for (int32_t d = 0; d < docs; d++) {
         const char *s = low + text_first[d];
         int64_t base = text_first[d], n = text_first[d + 1] - base;
@@ -2331,6 +2396,7 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
         forget_stretches(f);
         Turn t = {f->now + 1, f->now + 2, 0, 0, doc_first[d], doc_first[d + 1], 0, 0};
         f->now += 2;
+        f->n_run = f->n_longer = 0;
         Cut cuts[CUTS];
         int count, i = 0;
         for (int64_t at = 0; (count = cut_stretches(f, s, at, n, cuts)); at = cuts[count - 1].next)
@@ -2342,24 +2408,25 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
                 const Stretch *k = stretch_of(f, s, cut, &own);
                 int32_t more = k ? longer(f, k, s, cut->at, cut->stop, n) : -1;
                 if (more < 0) return -1;
-                while (t.s < t.last && cut->at >= end[t.s] - base) end_sentence(f, &t, &pairs);
+                while (t.s < t.last && cut->at >= end[t.s] - base) end_sentence(f, &t, &jobs);
                 t.at = (int32_t)cut->at;
                 t.next = (int32_t)cut->next;
+                if (!remember(f, &t, k, more)) return -1;
                 if (t.s < t.last && cut->at >= start[t.s] - base && cut->stop <= end[t.s] - base) {
                     note_stretch(f, &t, k);
                     for (int32_t h = 0; h < more; h++)
                         note(f, &t, f->here[h].literal, lies_in(f, f->here[h], 0, end[t.s] - base));
-                } else if (!note_parts(f, &t, k, cut->stop, base, more, start, end, &pairs)) {
+                } else if (!note_parts(f, &t, k, cut->stop, base, more, start, end, &jobs)) {
                     return -1;
                 }
                 if (k == &own) f->n_said = said;
             }
-        while (t.s < t.last) end_sentence(f, &t, &pairs);
+        while (t.s < t.last) end_sentence(f, &t, &jobs);
         f->now++;
-        settle(f, f->waiting_document, t.waiting_document, t.document, -1, &pairs);
-        doc_end[d] = pairs.count;
-        gates[d] = pairs.gates;
-        pairs.gates = 0;
+        settle(f, f->waiting_document, t.waiting_document, t.document, -1, &jobs);
+        doc_end[d] = jobs.count;
+        gates[d] = jobs.gates;
+        jobs.gates = 0;
     }
     if (f->said_room > 2 * SAID_MAX) { /* a giant document's are given back */
         free(f->here);
@@ -2371,5 +2438,5 @@ int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const
             f->said_room = f->n_said + 1;
         }
     }
-    return pairs.count;
+    return jobs.count;
 }

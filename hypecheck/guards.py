@@ -210,6 +210,9 @@ class _Reach:
 @lru_cache(maxsize=64)
 def _reach(guards: tuple[str, ...]) -> _Reach:
     table, _ = _cue_table()
+    cued = {group["guard"] for group in table["cue"]}
+    if not cued.issuperset(guards):  # those without cues make no other patterns
+        return _reach(tuple(g for g in guards if g in cued))
     sides: dict[str, list[str]] = {"forward": [], "backward": [], "lead-in": []}
     for group in table["cue"]:
         if group["guard"] not in guards:

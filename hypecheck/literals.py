@@ -10,7 +10,7 @@ A literal that begins or ends with :data:`EDGE` stands at the edge of a word.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -44,10 +44,11 @@ class UnreadableError(Exception):
 class Part:
     """What is known of a part of a pattern.
 
-    ``exact``: one of these, in lower case, ends every match; None where they are too many to
-    list. ``whole``: it is all of the match. ``ways``: what a match holds before that.
-    ``empty``: it may match nothing. ``plain``: if it matches something, that begins with a letter,
-    a digit or ``$``.
+    ``exact``: one of these, in lower case, ends every match; None where they are too many to list.
+    ``whole``: it is all of the match. ``ways``: what a match holds before that. ``empty``: it may
+    match nothing. ``plain``: if it matches something, that begins with a letter, a digit or ``$``.
+    ``start``: one of these begins every match that is not empty; None where they are too many or
+    unknown.
     """
 
     exact: frozenset[str] | None
@@ -55,6 +56,7 @@ class Part:
     empty: bool = False
     plain: bool = False
     whole: bool = True
+    start: frozenset[str] | None = None
 
 
 _NOTHING = Part(_EMPTY, _OPEN, True, True)
@@ -67,6 +69,7 @@ class Needs:
 
     ways: tuple[Way, ...]  # one without places is always open
     plain: bool  # every match begins with a letter, a digit or "$"
+    start: Clause | None  # one of these stands where a match begins; None: unknown
 
 
 class Reader:
@@ -84,7 +87,7 @@ class Reader:
         parts = list(_Pattern(pattern, self._groups).alternatives())
         plain = all(p.plain and not p.empty for p in parts)
         ways = dict.fromkeys(w for p in parts for w in _all_ways(p))
-        return Needs(_OPEN if () in ways else tuple(ways), plain)
+        return Needs(_OPEN if () in ways else tuple(ways), plain, _start(parts))
 
 
 def finite(patterns: Iterable[str]) -> frozenset[str] | None:
@@ -172,6 +175,44 @@ def _plain(literals: set[str]) -> frozenset[str] | None:
             return None
         out.add(EDGE * first + body + EDGE * last)
     return frozenset(out)
+
+
+def _start(parts: Sequence[Part]) -> Clause | None:
+    """Give what begins the matches of alternatives, as literals that tell something."""
+    found: set[str] = set()
+    for p in parts:
+        start = _starts(p)
+        if start is None or p.empty:
+            return None
+        clause = _clause(start)
+        if not clause:
+            return None
+        found |= clause[0]
+    return frozenset(found) if len(found) <= _UNION else None
+
+
+def _starts(part: Part) -> frozenset[str] | None:
+    return part.exact if part.whole and part.exact is not None else part.start
+
+
+def _starts_of_both(a: Part, b: Part) -> frozenset[str] | None:
+    """Give what begins one part and another behind it."""
+    first, second = _starts(a), _starts(b)
+    if first is None:
+        return None
+    if second is not None and b.empty:
+        second |= _EMPTY
+    silent = {x for x in first if not x.strip(EDGE)}
+    if a.whole and a.exact is not None:
+        if second is not None and len(first) * len(second) <= _PRODUCT:
+            return frozenset(x + y for x in first for y in second)
+    elif a.empty:
+        silent = silent or {""}
+    if not silent:
+        return first
+    if second is None:
+        return None
+    return first - silent | {x + y for x in silent for y in second}
 
 
 class _Pattern:
@@ -316,10 +357,10 @@ def _repeated(part: Part, m: re.Match[str]) -> Part:
     if low == 0:
         if once and part.exact is not None and part.whole:
             return Part(part.exact | _EMPTY, _OPEN, True, part.plain)
-        return Part(None, _OPEN, True, part.plain)
+        return Part(None, _OPEN, True, part.plain, False, _starts(part))
     if once:
         return part
-    return Part(None, _all_ways(part), part.empty, part.plain)
+    return Part(None, _all_ways(part), part.empty, part.plain, False, _starts(part))
 
 
 def _joined(a: Part, b: Part) -> Part:
@@ -332,14 +373,16 @@ def _joined(a: Part, b: Part) -> Part:
         and len(a.exact) * len(b.exact) <= _PRODUCT
     ):
         exact = frozenset(x + y for x in a.exact for y in b.exact)
-        return Part(exact, a.ways, empty, plain, a.whole)
+        start = None if a.whole else _starts_of_both(a, b)
+        return Part(exact, a.ways, empty, plain, a.whole, start)
     before, behind = _all_ways(a), b.ways
     if len(before) * len(behind) > _WAYS:
         if len(before) > len(behind):
             before = _as_one(before)
         else:
             behind = _as_one(behind)
-    return Part(b.exact, tuple(x + y for x in before for y in behind), empty, plain, False)
+    ways = tuple(x + y for x in before for y in behind)
+    return Part(b.exact, ways, empty, plain, False, _starts_of_both(a, b))
 
 
 def _union(parts: list[Part]) -> Part:
@@ -358,7 +401,9 @@ def _union(parts: list[Part]) -> Part:
         if p not in listed:
             ways |= dict.fromkeys(_all_ways(p))
     out = _OPEN if () in ways else tuple(ways)
-    return Part(None, _as_one(out) if len(out) > _WAYS else out, empty, plain, False)
+    starts = [_starts(p) for p in parts]
+    start = None if None in starts else frozenset(x for s in starts for x in s or ())
+    return Part(None, _as_one(out) if len(out) > _WAYS else out, empty, plain, False, start)
 
 
 def _as_one(ways: tuple[Way, ...]) -> tuple[Way, ...]:

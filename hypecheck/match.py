@@ -10,11 +10,11 @@ which RE2 counts in, are character offsets.
 
 from __future__ import annotations
 
-import itertools
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
 import re2
 
@@ -25,6 +25,8 @@ from hypecheck.regexp import Regexp, options
 from hypecheck.ruleset import unmark
 from hypecheck.screen import GATES, WHOLE, Screen
 from hypecheck.types import Candidate, Rule, Sentence
+
+Hit: TypeAlias = tuple[int, int, int, int]  # rule, sentence, and the hit's span
 
 
 class Found(NamedTuple):
@@ -112,35 +114,38 @@ class Matcher:
         joined = joined or Joined.of(texts, sentences)
         seen = self._screen.find(joined)
         # Rule by rule, not text by text: an automaton is fast as long as it stays in the cache.
-        jobs: list[tuple[int, int, int]] = []  # rule, text, sentence
+        jobs: list[tuple[int, int, int, Sequence[int] | None]] = []  # rule, text, sentence, places
         others: list[Mapping[int, Sequence[int]]] = []
-        pairs = iter(seen.pairs)
-        done = 0
+        flat = seen.jobs
+        at = 0
         for d, (last, first) in enumerate(zip(seen.last, joined.edges, strict=False)):
             may = unscreened
-            if done < last:
-                here = {i: list(k) for i, k in unscreened.items()}
-                for k, i in itertools.islice(zip(pairs, pairs, strict=False), last - done):
-                    k = WHOLE if k < 0 else k - first
-                    if i < rules:
-                        if k <= 0 or i not in self._first:
-                            jobs.append((i, d, k))
-                    else:
-                        here.setdefault(i - rules, []).append(k)
-                may, done = here, last
+            if at < last:
+                may = {i: list(k) for i, k in unscreened.items()}
+            while at < last:
+                k, i, n = flat[at : at + 3]
+                k = WHOLE if k < 0 else k - first
+                at += 3
+                if i >= rules:
+                    may.setdefault(i - rules, []).append(k)
+                elif k <= 0 or i not in self._first:
+                    jobs.append((i, d, k, None if n < 0 else flat[at : at + n]))
+                at += max(n, 0)
             others.append(may)
-            jobs += [(i + rules, d, WHOLE) for i in always]
+            jobs += [(i + rules, d, WHOLE, None) for i in always]
         raw = [t.encode("ascii") for t in texts]
-        hits: dict[int, list[tuple[int, int, int, int]]] = {}
-        jobs.sort()
-        for i, d, k in jobs:
+        hits: dict[int, list[Hit]] = {}
+        jobs.sort(key=itemgetter(0))
+        for i, d, k, places in jobs:
             if not sentences[d]:
                 continue
             to = hits.setdefault(d, [])
             if k == WHOLE:
                 self._anywhere(i, raw[d], sentences[d], to)
-            else:
+            elif places is None:
                 self._inside(i, k, raw[d], sentences[d], to)
+            else:
+                self._at(i, k, places, raw[d], sentences[d], to)
         none: tuple[list[Candidate], list[Candidate]] = [], []
         out = []
         for d, gates in enumerate(seen.gates):
@@ -170,7 +175,7 @@ class Matcher:
         whole += [None] * (len(self._others) - self._n_inside) + [False] * self._n_inside
         # Some of what the rules are made for: more would take longer to count than it gains.
         sample = [unmark(x)[0].lower() for r in self._rules for x in (*r.fires, *r.silent)[::4]]
-        return Screen(lib, patterns, whole, sample, self._gates)
+        return Screen(lib, patterns, whole, sample, self._gates, len(self._rules))
 
     def _reaches(self, i: int) -> bool:
         """Tell whether a rule's matches may reach beyond the sentence of their hit."""
@@ -181,7 +186,7 @@ class Matcher:
         i: int,
         text: bytes,
         sentences: Sequence[Sentence],
-        hits: list[tuple[int, int, int, int]],
+        hits: list[Hit],
     ) -> None:
         if not self._reaches(i):
             for k in range(len(sentences)):
@@ -197,7 +202,7 @@ class Matcher:
         k: int,
         text: bytes,
         sentences: Sequence[Sentence],
-        hits: list[tuple[int, int, int, int]],
+        hits: list[Hit],
     ) -> None:
         """Find one rule, whose matches lie in one sentence, in one.
 
@@ -216,8 +221,30 @@ class Matcher:
                 hits.append((i, k, start, end))
             pos = max(end, pos + 1)
 
+    def _at(
+        self,
+        i: int,
+        k: int,
+        places: Sequence[int],
+        text: bytes,
+        sentences: Sequence[Sentence],
+        hits: list[Hit],
+    ) -> None:
+        """Do what :meth:`_inside` does where it is known at which places a match may begin."""
+        regexp = self._regexp(i)
+        s = sentences[k]
+        pos = sentences[k - 1].end if k else 0
+        for place in places:
+            if place < pos:
+                continue
+            found = regexp.starts(text, place, s.end)
+            if found is not None:
+                if s.start <= place < found[1]:
+                    hits.append((i, k, place, found[1]))
+                pos = max(found[1], place + 1)
+
     def _sorted(
-        self, text: bytes, hits: Sequence[tuple[int, int, int, int]], off: frozenset[str]
+        self, text: bytes, hits: Sequence[Hit], off: frozenset[str]
     ) -> tuple[list[Candidate], list[Candidate]]:
         """Make candidates; of overlapping ones of one kind in one sentence keep the longest."""
         hidden: list[Candidate] = []
@@ -252,7 +279,7 @@ class Matcher:
         """
         if not self._rules or not sentences:
             return [], []
-        hits: list[tuple[int, int, int, int]] = []
+        hits: list[Hit] = []
         # The filter compares its literals with lower-case text.
         for i in sorted(self._filter.Match(text.lower(), True) or ()):
             self._anywhere(i, text, sentences, hits)

@@ -99,8 +99,12 @@ class Regexp:
 
     def starts(self, text: bytes, pos: int, end: int | None = None) -> Span | None:
         """Give the span of the match that begins at ``pos``."""
-        m = self._compiled.match(text, pos, end)
-        return None if m is None else m.span()
+        end = len(text) if end is None else end
+        if self._match is None or pos > end:
+            m = self._compiled.match(text, pos, end)
+            return None if m is None else m.span()
+        span: Span = self._match(_AT_START, text, pos, end)[0]
+        return None if span == NONE else span
 
     def without(self, text: bytes) -> bytes:
         """Give ``text`` with all matches taken out."""
@@ -108,5 +112,6 @@ class Regexp:
         return out
 
 
-_UNANCHORED = getattr(getattr(re2, "_re2", None), "RE2", None)
-_UNANCHORED = _UNANCHORED and _UNANCHORED.Anchor.UNANCHORED
+_ANCHOR = getattr(getattr(getattr(re2, "_re2", None), "RE2", None), "Anchor", None)
+_UNANCHORED = _ANCHOR and _ANCHOR.UNANCHORED
+_AT_START = _ANCHOR and _ANCHOR.ANCHOR_START

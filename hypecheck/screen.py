@@ -35,8 +35,10 @@ _LISTS = ("clause_first", "clauses", "way_first", "ways", "need_first", "needs")
 class Seen(NamedTuple):
     """What may match in some texts."""
 
-    pairs: list[int]  # sentence, of all texts, or :data:`WHOLE`, and pattern, by turns
-    last: list[int]  # of each text, where its pairs end
+    # Sentence, of all texts, or :data:`WHOLE`; pattern; how many places follow, -1 where any may
+    # be; where in the text the pattern may begin; and so on.
+    jobs: list[int]
+    last: list[int]  # of each text, where its jobs end
     gates: list[int]  # of each text, a bit for each gate that may match
 
 
@@ -50,6 +52,7 @@ class Screen:
             begin with a letter, a digit or "$", and so in a sentence.
         sample: sentences in lower case; what is rare in them is looked at first.
         gates: more patterns, numbered behind ``patterns``: asked is whether they match in a text.
+        placed: so many patterns, from the first on, of which is also told where they may begin.
 
     Attributes:
         always: the patterns that are not screened, and may match anywhere.
@@ -66,10 +69,11 @@ class Screen:
         whole: Sequence[bool | None],
         sample: Sequence[str] = (),
         gates: Sequence[Sequence[str]] = (),
+        placed: int = 0,
     ) -> None:
         self._lib = lib
         self._lock = threading.Lock()
-        tables = _tables(patterns, whole, sample, gates)
+        tables = _tables(patterns, whole, sample, gates, placed)
         self.always: list[int] = tables["always"].tolist()
         if len(gates) > GATES:
             raise ValueError(f"a screen has at most {GATES} gates, not {len(gates)}")
@@ -84,6 +88,7 @@ class Screen:
             address(tables["rare"]),
             address(tables["pattern"]),
             address(tables["judged"]),
+            address(tables["start"]),
             len(tables["at"]) - 1,
             len(tables["way_first"]) - 1,
             len(tables["pattern"]),
@@ -100,9 +105,9 @@ class Screen:
     def find(self, joined: Joined) -> Seen:
         """Give what may match in some texts."""
         last, gates = (array(code, bytes(8 * len(joined))) for code in "qQ")
-        room = 64 + 4 * len(joined.starts)
+        room = 64 + 8 * len(joined.starts)
         while True:
-            out = array("i", bytes(8 * room))
+            out = array("i", bytes(4 * room))
             with self._lock:
                 n = self._lib.hype_filter(
                     self._handle,
@@ -120,7 +125,7 @@ class Screen:
             if n < 0:
                 raise MemoryError("the compiled core ran out of memory")
             if n <= room:
-                return Seen(out[: 2 * n].tolist(), last.tolist(), gates.tolist())
+                return Seen(out[:n].tolist(), last.tolist(), gates.tolist())
             room = n
 
 
@@ -129,14 +134,17 @@ def _tables(
     whole: Sequence[bool | None],
     sample: Sequence[str],
     gates: Sequence[Sequence[str]],
+    placed: int,
 ) -> Tables:
     """Give the tables of a screen, kept between runs: reading 340 patterns takes a while."""
     digest = hashlib.sha256()
     for file in (literals.__file__, __file__):  # what makes the tables
         digest.update(Path(file).read_bytes())
-    digest.update(json.dumps([list(patterns), list(whole), list(sample), list(gates)]).encode())
+    digest.update(
+        json.dumps([list(patterns), list(whole), list(sample), list(gates), placed]).encode()
+    )
     name = f"screen-{digest.hexdigest()[:32]}"
-    tables: Tables = store.kept(name, lambda: _make(patterns, whole, sample, gates))
+    tables: Tables = store.kept(name, lambda: _make(patterns, whole, sample, gates, placed))
     return tables
 
 
@@ -145,6 +153,7 @@ def _make(
     whole: Sequence[bool | None],
     sample: Sequence[str],
     gates: Sequence[Sequence[str]] = (),
+    placed: int = 0,
 ) -> Tables:
     """Read the patterns, and number literals, clauses and ways for the library."""
     reader = literals.Reader()
@@ -174,7 +183,17 @@ def _make(
     pattern: list[int] = []
     judged: list[bool] = []
     exact: list[int] = []
+
+    def number(clause: literals.Clause) -> int:
+        if clause not in clauses:
+            clauses[clause] = len(clauses)
+            for literal in clause:
+                fulfils.setdefault(literal, []).append(clauses[clause])
+        return clauses[clause]
+
+    start: list[int] = []  # of a pattern, the clause that stands where its matches begin, or -1
     for p, alternatives in enumerate((*patterns, *gates)):
+        start.append(-1)
         listed = literals.finite(alternatives) if p >= len(patterns) else None
         if listed:
             exact.append(p)
@@ -191,15 +210,14 @@ def _make(
         if not ways or () in ways:
             always.append(p)
             continue
+        if p < placed and len(read) == 1 and read[0].start and not judged[p]:
+            start[p] = number(read[0].start)
         for way in ways:
             numbers: list[int] = []
             for place in way:
-                for k, clause in enumerate(place):
-                    if clause not in clauses:
-                        clauses[clause] = len(clauses)
-                        for literal in clause:
-                            fulfils.setdefault(literal, []).append(clauses[clause])
-                    numbers.append(clauses[clause] if k else ~clauses[clause])
+                numbers += [
+                    ~number(clause) if k == 0 else number(clause) for k, clause in enumerate(place)
+                ]
             # What is rarest makes the others be looked at.
             ranked = sorted((c for place in way for c in place), key=rarity, reverse=True)
             triggers.setdefault(clauses[ranked[0]], []).append(len(needs))
@@ -223,6 +241,7 @@ def _make(
         "rare": array("i", rare),
         "pattern": array("i", pattern),
         "judged": array("B", judged),
+        "start": array("i", start),
         "always": array("i", always),
         "exact": array("i", exact),
     }

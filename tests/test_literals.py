@@ -9,8 +9,8 @@ import re2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hypecheck.literals import EDGE, Needs, Reader, UnreadableError, Way
-from hypecheck.regexp import options
+from hypecheck.literals import EDGE, Needs, Reader, UnreadableError, Way, begins_text, finite
+from hypecheck.regexp import Regexp, options
 from hypecheck.ruleset import load, unmark
 
 
@@ -136,3 +136,90 @@ def test_where_a_pattern_matches_the_text_holds_what_it_needs(pattern: str, text
         assert holds(needs, text)
         if needs.plain and m.group():
             assert m.group()[0].isalnum() or m.group()[0] == "$"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literals"),
+    [
+        (r"\b(?:pain|aches?)\b", {"\bpain\b", "\bache\b", "\baches\b"}),
+        (r"\b(?:inject\w*|dr\.?|(?:a|b) c)\b", {"\binject", *("\bdr\b", "\ba c\b", "\bb c\b")}),
+        (r"\b(?:heal|cells?\b)", {"\bheal", "\bcell\b", "\bcells\b"}),
+        (r"\b(?:\w+ pain)\b", None),
+        (r"\b(?:pain)|(?:ache)", None),
+        ("pain", None),
+    ],
+)
+def test_finite_patterns_are_listed(pattern: str, literals: set[str] | None) -> None:
+    assert finite([pattern]) == literals  # EDGE is what Python reads in "\\b"
+
+
+def test_words_that_go_on_are_listed_by_their_next_letter() -> None:
+    listed = finite([r"\b(?:ayurved\w+)\b"])
+    assert listed is not None
+    assert len(listed) == 37
+    assert EDGE + "ayurveda" in listed
+
+
+@given(
+    st.lists(st.sampled_from(["pain", "painful", " ", ".", "Dr", "dr.", "x", "injection", "NAD+"]))
+)
+def test_finite_patterns_match_where_a_literal_stands(words: list[str]) -> None:
+    pattern = r"\b(?:pain|inject\w+|dr\.?|nad\+?)\b"
+    text = "".join(words).lower()
+    listed = finite([pattern])
+    assert listed is not None
+    stands = any(
+        re.search(
+            r"(?<!\w)" * (x[0] == EDGE) + re.escape(x.strip(EDGE)) + r"(?!\w)" * (x[-1] == EDGE),
+            text,
+        )
+        for x in listed
+    )
+    assert stands == (re.search(pattern, text) is not None)
+
+
+def test_matches_of_the_shipped_rules_begin_as_is_said() -> None:
+    reader, known = Reader(), 0
+    for rule in load().rules:
+        start = reader.read(rule.pattern).start
+        if start is None:
+            continue
+        known += 1
+        for line in (*rule.fires, *rule.silent):
+            text = unmark(line)[0].encode("ascii", "replace")
+            for a, _ in Regexp(rule.pattern).spans(text):
+                begins = text[a:].lower().decode()
+                assert any(begins.startswith(x.strip(EDGE)) for x in start), (rule.id, begins)
+    assert known > 250
+
+
+@pytest.mark.parametrize(
+    ("pattern", "start"),
+    [
+        (r"\b(?:cures?|heals) pain", {"\bcure ", "\bcures ", "\bheals "}),
+        (
+            r"\b(?:our |the )?(?:cure|fix)\b(?: it)?",
+            {"our cure", "our fix", "the cure", "the fix", "cure", "fix"},
+        ),
+        (r"\bcure(?: \w+)* pain", {"\bcure"}),
+        (r"\b(?:really )*cures", {"\breally ", "\bcures"}),
+        (r"(?:\w+ )?cures", None),
+        (r"\w+ cures", None),
+    ],
+)
+def test_how_a_match_begins_is_read(pattern: str, start: set[str] | None) -> None:
+    read = Reader().read(pattern).start
+    if start is None:
+        assert read is None
+    else:
+        assert read is not None
+        for x in read:  # the reading may go on further
+            assert any(x.strip(EDGE).startswith(s.strip(EDGE).strip()) for s in start), x
+
+
+@pytest.mark.parametrize(
+    ("pattern", "alone"),
+    [("^(?:a|b)", True), ("^a|b", False), ("a", False), ("^a)", False), (r"^[|]\|", True)],
+)
+def test_what_matches_at_the_beginning_of_a_text_alone(pattern: str, alone: bool) -> None:
+    assert begins_text(pattern) is alone

@@ -320,7 +320,42 @@ def test_screen_names_patterns_by_sentence(monkeypatch: pytest.MonkeyPatch, tmp_
     s = new_screen()
     assert s.always == [2]
     found = s.find(Joined.of(several, [segment(t) for t in several]))
-    assert (found.pairs, found.last) == ([0, 0, 2, 1, 3, 3, 4, 1], [1, 4, 4])
+    assert found.jobs == [0, 0, -1, 2, 1, -1, 3, 3, -1, 4, 1, -1]
+    assert found.last == [3, 12, 12]
+
+
+@compiled
+def test_screen_names_the_places_where_a_pattern_may_begin(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    lib = native.library()
+    assert lib is not None
+    patterns = [r"\b(?:cures?|heals)(?:,? \w+)* gout\b", r"\b(?:\w+ ){1,2}cures\b", "act now"]
+    s = Screen(lib, [[p] for p in patterns], [False] * 3, placed=3)
+    text = "1. Heals a cure, cures gout. Act now"
+    jobs = s.find(Joined.of([text], [segment(text)])).jobs
+    heals, cure, cures, act = (text.index(w) for w in ("Heals", "cure,", "cures", "Act"))
+    places: dict[tuple[int, int], list[int] | None] = {}
+    while jobs:
+        k, pattern, n = jobs[:3]
+        places[k, pattern] = None if n < 0 else jobs[3 : 3 + n]
+        del jobs[: 3 + max(n, 0)]
+    assert places == {(0, 0): [heals, cure, cures], (0, 1): None, (1, 2): [act]}
+
+
+@compiled
+def test_screen_knows_some_gates_for_sure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    lib = native.library()
+    assert lib is not None
+    gates = [[r"\b(?:pain|inject\w*|dr\.?)\b"], [r"\b(?:pa\S+n|ouch)\b"]]
+    s = Screen(lib, [["x"]], [False], gates=gates)
+    assert s.exact == {1}
+    several = ["No painful injectable.", "Dr. Pain", "Panes.", "Ouch", "A parson."]
+    seen = s.find(Joined.of(several, [segment(t) for t in several]))
+    assert [g & 1 for g in seen.gates] == [1, 1, 0, 0, 0]
+    assert [g >> 1 for g in seen.gates][3:] == [1, 1]  # what may match is let through
 
 
 @compiled
@@ -331,7 +366,7 @@ def test_screen_looks_at_the_whole_text_where_a_match_may_begin_between_sentence
     lib = native.library()
     assert lib is not None
     s = Screen(lib, [["[^a-z]*cure"], ["cure"]], [None, None])
-    assert s.find(Joined.of(["A cure."], [()])).pairs == [WHOLE, 0]
+    assert s.find(Joined.of(["A cure."], [()])).jobs == [WHOLE, 0, -1]
 
 
 @compiled
@@ -349,7 +384,7 @@ def test_screen_finds_every_literal_there_is(bodies: list[str], text: str) -> No
         patch.setattr(screen, "_tables", lambda *_: tables)
         s = Screen(lib, [[re.escape(b)] for b in bodies], [True] * len(bodies))
     found = s.find(Joined.of([text], [[Sentence(0, len(text), 0)] if text else []]))
-    assert {p for p in found.pairs[1::2] if p not in s.always} == {
+    assert {p for p in found.jobs[1::3] if p not in s.always} == {
         i for i, b in enumerate(bodies) if b in text and i not in s.always
     }
 
