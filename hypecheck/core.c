@@ -1801,14 +1801,14 @@ typedef struct {
 } Literal;
 
 /* What `said` holds of a stretch from `at` on: the clauses that are fulfilled, the ways that are to
- * be looked at in the sentence and those in the document, ranges of longer literals (where they may
- * begin, the first, the end), and the literals in it (which, where). */
+ * be looked at in the sentence and those in the document, the patterns that may begin in it, ranges of
+ * longer literals (where they may begin, the first, the end), the literals in it (which, where). */
 typedef struct {
     uint64_t hash;    /* 0: empty */
     uint32_t letters; /* its own, among those that are kept */
     uint32_t at;
     int32_t n_ranges, n_hits;
-    uint16_t n_clauses, n_ways, n_document_ways, size;
+    uint16_t n_clauses, n_ways, n_document_ways, n_begins, size;
 } Stretch;
 
 typedef struct {
@@ -1835,7 +1835,8 @@ typedef struct {
     const int32_t *rare;               /* by way, the rarest of its clauses but one */
     const int32_t *pattern;            /* by way, its pattern */
     const uint8_t *whole;              /* by pattern: judged over the whole document */
-    const int32_t *start;              /* by pattern, the clause that stands where it begins, or -1 */
+    const int32_t *begin;              /* by pattern, what stands where it begins, or -1 */
+    const int32_t *begin_first, *begins; /* by literal, what it is of that */
     int32_t n_literals, n_clauses, n_ways, n_patterns;
     int32_t first_gate; /* from this pattern on they are gates, up to 64 */
     Stretch *stretches;
@@ -1896,15 +1897,16 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
                         const int32_t *clause_first, const int32_t *clauses,
                         const int32_t *way_first, const int32_t *ways,
                         const int32_t *need_first, const int32_t *needs, const int32_t *rare,
-                        const int32_t *pattern, const uint8_t *whole, const int32_t *start,
-                        int32_t n_literals, int32_t n_clauses, int32_t n_ways, int32_t n_patterns,
+                        const int32_t *pattern, const uint8_t *whole, const int32_t *begin,
+                        const int32_t *begin_first, const int32_t *begins, int32_t n_literals, int32_t n_clauses, int32_t n_ways, int32_t n_patterns,
                         int32_t first_gate) {
     Filter *f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->text = text; f->clauses = clauses;
     f->way_first = way_first; f->ways = ways;
     f->need_first = need_first; f->needs = needs; f->rare = rare;
-    f->pattern = pattern; f->whole = whole; f->start = start;
+    f->pattern = pattern; f->whole = whole;
+    f->begin = begin; f->begin_first = begin_first; f->begins = begins;
     f->n_literals = n_literals; f->n_clauses = n_clauses;
     f->n_ways = n_ways; f->n_patterns = n_patterns; f->first_gate = first_gate;
     f->literals = calloc((size_t)n_literals + 1, sizeof *f->literals);
@@ -1993,7 +1995,8 @@ static int say(Filter *f, int32_t x) {
     return 1;
 }
 
-/* Say the clauses and ways of the literals that are said from `hits` on, each once. */
+/* Say the clauses and ways of the literals that are said from `hits` on, and the patterns that may
+ * begin with them, each once. */
 static int say_clauses(Filter *f, size_t hits, Stretch *out) {
     if (f->stretch == UINT32_MAX) {
         memset(f->noted_clause, 0, (size_t)f->n_clauses * sizeof(uint32_t));
@@ -2025,7 +2028,21 @@ static int say_clauses(Filter *f, size_t hits, Stretch *out) {
                 else out->n_ways++;
             }
         }
+    for (size_t first_begin = f->n_said, h = 0; h < (size_t)out->n_hits; h++) {
+        int32_t x = f->said[hits + 2 * h];
+        for (int32_t b = f->begin_first[x]; b < f->begin_first[x + 1]; b++) {
+            size_t k = first_begin;
+            while (k < f->n_said && f->said[k] != f->begins[b]) k++;
+            if (k == f->n_said && !say(f, f->begins[b])) return 0;
+        }
+        out->n_begins = (uint16_t)(f->n_said - first_begin);
+    }
     return 1;
+}
+
+/* Where its ranges are, and behind them its hits. */
+static const int32_t *ranges_of(const Filter *f, const Stretch *k) {
+    return f->said + k->at + k->n_clauses + k->n_ways + k->n_document_ways + k->n_begins;
 }
 
 /* Work out what a stretch of `n` characters says whose word ends at `to`; 0: it has none. */
@@ -2150,7 +2167,7 @@ static void forget_stretches(Filter *f) {
 static int32_t longer(Filter *f, const Stretch *k, const char *s, int64_t at, int64_t stop,
                       int64_t n) {
     int32_t count = 0;
-    const int32_t *range = f->said + k->at + k->n_clauses + k->n_ways + k->n_document_ways;
+    const int32_t *range = ranges_of(f, k);
     uint64_t rest = k->n_ranges ? eight(s + stop, n - stop) : 0;
     for (int32_t i = 0; i < k->n_ranges; i++, range += 3) {
         int64_t from = at + range[0];
@@ -2187,10 +2204,9 @@ static void put(Jobs *j, int32_t x) {
     j->count++;
 }
 
-static int fulfils(const Filter *f, int32_t literal, int32_t clause) {
-    const Literal *l = &f->literals[literal];
-    for (int c = 0; c < l->n_clauses; c++)
-        if (f->clauses[l->clauses + c] == clause) return 1;
+static int may_begin(const Filter *f, int32_t literal, int32_t begin) {
+    for (int32_t b = f->begin_first[literal]; b < f->begin_first[literal + 1]; b++)
+        if (f->begins[b] == begin) return 1;
     return 0;
 }
 
@@ -2210,21 +2226,24 @@ static void put_place(Jobs *j, int64_t first, int32_t place) {
 
 /* Tell a pattern, and where in the sentence it may begin. */
 static void tell(const Filter *f, Jobs *j, int32_t sentence, int32_t pattern) {
-    int32_t clause = sentence < 0 ? -1 : f->start[pattern];
+    int32_t begin = sentence < 0 ? -1 : f->begin[pattern];
     put(j, sentence);
     put(j, pattern);
     int64_t count = j->count;
     put(j, -1);
-    if (clause < 0 || f->n_run < 0) return;
+    if (begin < 0 || f->n_run < 0) return;
     for (int32_t r = 0; r < f->n_run; r++) {
         const Stretch *k = &f->stretches[f->run[r].literal];
-        const int32_t *x = f->said + k->at + k->n_clauses + k->n_ways + k->n_document_ways
-                           + 3 * k->n_ranges;
+        const int32_t *x = ranges_of(f, k);
+        int said = 0;
+        for (int i = 1; i <= k->n_begins; i++) said |= x[-i] == begin;
+        if (!said) continue;
+        x += 3 * k->n_ranges;
         for (int32_t i = 0; i < k->n_hits; i++, x += 2)
-            if (fulfils(f, x[0], clause)) put_place(j, count + 1, (int32_t)f->run[r].start + x[1]);
+            if (may_begin(f, x[0], begin)) put_place(j, count + 1, (int32_t)f->run[r].start + x[1]);
     }
     for (int32_t i = 0; i < f->n_longer; i++)
-        if (fulfils(f, f->longer[i].literal, clause))
+        if (may_begin(f, f->longer[i].literal, begin))
             put_place(j, count + 1, (int32_t)f->longer[i].start);
     if (count < j->room) j->out[count] = (int32_t)(j->count - count - 1);
 }
@@ -2349,8 +2368,7 @@ static int lies_in(const Filter *f, Hit hit, int64_t start, int64_t end) {
  * literals are gathered. The document begins at `base`. */
 static int note_parts(Filter *f, Turn *t, const Stretch *k, int64_t stop, int64_t base,
                       int32_t count, const int64_t *start, const int64_t *end, Jobs *out) {
-    const int32_t *x = f->said + k->at + k->n_clauses + k->n_ways + k->n_document_ways
-                       + 3 * k->n_ranges;
+    const int32_t *x = ranges_of(f, k) + 3 * k->n_ranges;
     int32_t longer = count;
     if (!grow((void **)&f->here, &f->here_room, (size_t)count + (size_t)k->n_hits,
               sizeof *f->here))

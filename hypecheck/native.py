@@ -76,7 +76,7 @@ def library() -> ctypes.CDLL | None:
         "hype_cutter_free": (None, [at]),
         "hype_cutter_learn": (None, [at, text, i64, i32, i32]),
         "hype_segment": (i64, [at, text, at, i32, *[at] * 4, i64, at, at]),
-        "hype_filter_new": (at, [text, *[at] * 12, *[i32] * 5]),
+        "hype_filter_new": (at, [text, *[at] * 14, *[i32] * 5]),
         "hype_filter_free": (None, [at]),
         "hype_filter": (i64, [at, text, at, at, i32, *[at] * 3, i64, at, at]),
     }

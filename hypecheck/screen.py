@@ -88,7 +88,9 @@ class Screen:
             address(tables["rare"]),
             address(tables["pattern"]),
             address(tables["judged"]),
-            address(tables["start"]),
+            address(tables["begin"]),
+            address(tables["begin_first"]),
+            address(tables["begins"]),
             len(tables["at"]) - 1,
             len(tables["way_first"]) - 1,
             len(tables["pattern"]),
@@ -184,16 +186,21 @@ def _make(
     judged: list[bool] = []
     exact: list[int] = []
 
-    def number(clause: literals.Clause) -> int:
-        if clause not in clauses:
-            clauses[clause] = len(clauses)
+    def number(
+        clause: literals.Clause, of: dict[literals.Clause, int], by: dict[str, list[int]]
+    ) -> int:
+        """Number a clause; ``by`` tells what each literal belongs to."""
+        if clause not in of:
+            of[clause] = len(of)
             for literal in clause:
-                fulfils.setdefault(literal, []).append(clauses[clause])
-        return clauses[clause]
+                by.setdefault(literal, []).append(of[clause])
+        return of[clause]
 
-    start: list[int] = []  # of a pattern, the clause that stands where its matches begin, or -1
+    begin: list[int] = []  # of a pattern, what stands where its matches begin, or -1
+    begins: dict[literals.Clause, int] = {}
+    may_begin: dict[str, list[int]] = {}
     for p, alternatives in enumerate((*patterns, *gates)):
-        start.append(-1)
+        begin.append(-1)
         listed = literals.finite(alternatives) if p >= len(patterns) else None
         if listed:
             exact.append(p)
@@ -211,21 +218,21 @@ def _make(
             always.append(p)
             continue
         if p < placed and len(read) == 1 and read[0].start and not judged[p]:
-            start[p] = number(read[0].start)
+            begin[p] = number(read[0].start, begins, may_begin)
         for way in ways:
             numbers: list[int] = []
             for place in way:
-                numbers += [
-                    ~number(clause) if k == 0 else number(clause) for k, clause in enumerate(place)
-                ]
+                for k, clause in enumerate(place):
+                    n = number(clause, clauses, fulfils)
+                    numbers.append(n if k else ~n)
             # What is rarest makes the others be looked at.
             ranked = sorted((c for place in way for c in place), key=rarity, reverse=True)
             triggers.setdefault(clauses[ranked[0]], []).append(len(needs))
             rare.append(clauses[ranked[1 if len(ranked) > 1 else 0]])
             needs.append(numbers)
             pattern.append(p)
-    bodies = {x: x.strip(EDGE).encode() for x in fulfils}
-    order = sorted(fulfils, key=lambda x: (bodies[x], x))
+    bodies = {x: x.strip(EDGE).encode() for x in (*fulfils, *may_begin)}
+    order = sorted(bodies, key=lambda x: (bodies[x], x))
 
     def lists(name: str, values: Sequence[Sequence[int]]) -> Tables:
         first = array("i", [0, *accumulate(map(len, values))])
@@ -235,13 +242,14 @@ def _make(
         "text": array("B", b"".join(bodies[x] for x in order)),
         "at": array("i", [0, *accumulate(len(bodies[x]) for x in order)]),
         "edges": array("B", [(x[0] == EDGE) + 2 * (x[-1] == EDGE) for x in order]),
-        **lists("clause", [fulfils[x] for x in order]),
+        **lists("clause", [fulfils.get(x, []) for x in order]),
+        **lists("begin", [may_begin.get(x, []) for x in order]),
         **lists("way", [triggers.get(k, []) for k in range(len(clauses))]),
         **lists("need", needs),
         "rare": array("i", rare),
         "pattern": array("i", pattern),
         "judged": array("B", judged),
-        "start": array("i", start),
+        "begin": array("i", begin),
         "always": array("i", always),
         "exact": array("i", exact),
     }
