@@ -21,8 +21,8 @@ from typing import Any
 from texts import Texts
 
 from hypecheck import Checker, guards, native
-from hypecheck.normalise import normalise
-from hypecheck.segment import segment
+from hypecheck.normalise import normalise, normalise_many
+from hypecheck.segment import segment_many
 
 CHUNK = 512
 ROUNDS = 5
@@ -36,36 +36,45 @@ def chunks(items: list[Any]) -> list[list[Any]]:
 def stages(checker: Checker, ads: list[str]) -> dict[str, Callable[[], object]]:
     """Give each stage as a function that does it for all ads, on what the stages before gave."""
     evasions = checker.ruleset.evasions
-    plains = [normalise(a, evasions) for a in ads]
-    texts = [p.text for p in plains]
-    sentences = [segment(t) for t in texts]
     matcher = checker._matcher
-    batches = list(zip(chunks(texts), chunks(sentences), strict=True))
-    for t, s in batches:
-        matcher.find_many(t, s)
-    found = [f.live for t, s in batches for f in matcher.find_many(t, s)]
-    unless = [[checker._rules[c.rule or ""].unless for c in f] for f in found]
-    reads = [r for chunk in chunks([("", a) for a in ads]) for r in checker._read(chunk)]
-    read_chunks = chunks(reads)
-    scored = [s for chunk in read_chunks for s in checker._score(chunk)]
-    items = [(r.plain, r.text, r.sentences) for r in reads]
-    item_chunks = chunks(items)
-    may_chunks = chunks([r.may for r in reads])
-    pairs = list(zip(item_chunks, may_chunks, strict=True))
-    lists = [i for chunk, may in pairs for i in checker.checklist.check_many(chunk, may)]
+    batches = chunks(ads)
+    plains = [normalise_many(part, evasions) for part in batches]
+    texts = [[n.text for n in part] for part in plains]
+    cut = [segment_many(part) for part in texts]
+    rules = [(t, s, frozenset[str](), j) for t, (s, j) in zip(texts, cut, strict=True)]
+    for arguments in rules:
+        matcher.find_many(*arguments)
+    reads = [checker._read([("", a) for a in part]) for part in batches]
+    scores = [checker._score(r, joined=j) for r, j in reads]
+    judged = [
+        (r.plain.text, r.sentences, r.found.live, [checker._rules[c.rule or ""].unless
+         for c in r.found.live], (), r.known)
+        for part, _ in reads
+        for r in part
+        if r.found.live
+    ]  # fmt: skip
+    items = [
+        (
+            [(r.plain, r.text, r.sentences) for r in part],
+            [r.found.others for r in part],
+            [r.found.gates for r in part],
+        )
+        for part, _ in reads
+    ]
+    lists = [checker.checklist.check_many(*i) for i in items]
+    reports = [
+        x
+        for (part, _), s, i in zip(reads, scores, lists, strict=True)
+        for x in zip(part, s, i, strict=True)
+    ]
     return {
-        "normalise": lambda: [normalise(a, evasions) for a in ads],
-        "segment": lambda: [segment(t) for t in texts],
-        "rules": lambda: [matcher.find_many(t, s) for t, s in batches],
-        "guards": lambda: [
-            guards.judge(t, s, f, u)
-            for t, s, f, u in zip(texts, sentences, found, unless, strict=True)
-        ],
-        "model": lambda: [checker._score(chunk) for chunk in read_chunks],
-        "checklist": lambda: [checker.checklist.check_many(chunk, may) for chunk, may in pairs],
-        "report": lambda: [
-            checker._report(r, s, i) for r, s, i in zip(reads, scored, lists, strict=True)
-        ],
+        "normalise": lambda: [normalise_many(part, evasions) for part in batches],
+        "segment": lambda: [segment_many(part) for part in texts],
+        "rules": lambda: [matcher.find_many(*arguments) for arguments in rules],
+        "guards": lambda: [guards.judge(*arguments) for arguments in judged],
+        "model": lambda: [checker._score(r, joined=j) for r, j in reads],
+        "checklist": lambda: [checker.checklist.check_many(*i) for i in items],
+        "report": lambda: [checker._report(*x) for x in reports],
         "whole": lambda: list(checker.check_many(ads)),
     }
 
@@ -81,8 +90,8 @@ def floors(checker: Checker, ads: list[str]) -> dict[str, Callable[[], object]]:
     }
     screen = checker._matcher._screen
     if screen is not None:
-        batches = [(t, [segment(x) for x in t]) for t in chunks(texts)]
-        out["literals of all rules"] = lambda: [screen.find(t, s) for t, s in batches]
+        batches = [segment_many(t)[1] for t in chunks(texts)]
+        out["literals of all rules"] = lambda: [screen.find(j) for j in batches]
     return out
 
 

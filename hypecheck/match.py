@@ -1,8 +1,10 @@
 """Ruleset x text -> candidates: one pass for all rules, then spans only where it hit.
 
-The pass is RE2's filter: a set over the literals that the patterns cannot match without. A set
-over the whole patterns would be one pass too, but their word lists multiply in its automaton: on
-858 adverts it took 28 ms each, the filter 0.1 ms (benchmarks/README.md).
+The pass looks for the literals that the patterns cannot match without (:mod:`hypecheck.screen`, or
+RE2's filter where nothing is compiled). A set over the whole patterns would be one pass too, but
+their word lists multiply in its automaton: on 858 adverts it took 28 ms each, RE2's filter 0.1 ms
+(benchmarks/README.md). Where the pass knows at which words a pattern may begin, RE2 is asked there
+alone: an automaton that need not look for the beginning is smaller, and soon done.
 
 The text must be the ASCII text that :mod:`hypecheck.normalise` makes: then byte offsets,
 which RE2 counts in, are character offsets.
