@@ -1736,8 +1736,8 @@ hard:
 
 /* Cut documents into sentences (segment.segment), by block; rows in `hard` are left to the caller:
  * the block is not clear, or, where its number is -1, the document; ~row where a word before a stop
- * is not known. Gives the number of rows; those
- * that find no room are not written. `doc_first` has docs + 1 places. */
+ * is not known. Gives the number of rows; those that find no room are not written. `doc_first` has
+ * docs + 1 places. */
 int64_t hype_segment(const Cutter *c, const char *text, const int64_t *text_first, int32_t docs,
                      int64_t *start, int64_t *end, int32_t *block, int32_t *hard, int64_t room,
                      int32_t *doc_first, int64_t *n_hard) {
@@ -1807,8 +1807,7 @@ typedef struct {
     uint64_t hash;    /* 0: empty */
     uint32_t letters; /* its own, among those that are kept */
     uint32_t at;
-    int32_t n_ranges, n_hits;
-    uint16_t n_clauses, n_ways, n_document_ways, n_begins, size;
+    int32_t size, n_clauses, n_ways, n_document_ways, n_begins, n_ranges, n_hits;
 } Stretch;
 
 typedef struct {
@@ -1898,7 +1897,8 @@ Filter *hype_filter_new(const char *text, const int32_t *at, const uint8_t *edge
                         const int32_t *way_first, const int32_t *ways,
                         const int32_t *need_first, const int32_t *needs, const int32_t *rare,
                         const int32_t *pattern, const uint8_t *whole, const int32_t *begin,
-                        const int32_t *begin_first, const int32_t *begins, int32_t n_literals, int32_t n_clauses, int32_t n_ways, int32_t n_patterns,
+                        const int32_t *begin_first, const int32_t *begins, int32_t n_literals,
+                        int32_t n_clauses, int32_t n_ways, int32_t n_patterns,
                         int32_t first_gate) {
     Filter *f = calloc(1, sizeof *f);
     if (!f) return NULL;
@@ -2035,7 +2035,7 @@ static int say_clauses(Filter *f, size_t hits, Stretch *out) {
             while (k < f->n_said && f->said[k] != f->begins[b]) k++;
             if (k == f->n_said && !say(f, f->begins[b])) return 0;
         }
-        out->n_begins = (uint16_t)(f->n_said - first_begin);
+        out->n_begins = (int32_t)(f->n_said - first_begin);
     }
     return 1;
 }
@@ -2141,7 +2141,7 @@ static const Stretch *stretch_of(Filter *f, const char *text, const Cut *cut, St
                 return t;
         }
     memset(own, 0, sizeof *own);
-    own->size = (uint16_t)(hash ? n : 0);
+    own->size = (int32_t)(hash ? n : 0);
     if (!read_stretch(f, s, n, to, own)) return NULL;
     if (!hash || f->n_stretches >= STRETCHES / 4 * 3 || f->n_said >= SAID_MAX) return own;
     if (!grow((void **)&f->letters, &f->letters_room, f->n_letters + (size_t)n, 1)) return NULL;
@@ -2347,7 +2347,7 @@ static int remember(Filter *f, const Turn *t, const Stretch *k, int32_t count) {
         return 0;
     Hit at = {t->at, (int32_t)(k - f->stretches)};
     f->run[f->n_run++] = at;
-    memcpy(f->longer + f->n_longer, f->here, (size_t)count * sizeof *f->here);
+    if (count) memcpy(f->longer + f->n_longer, f->here, (size_t)count * sizeof *f->here);
     f->n_longer += count;
     return 1;
 }
@@ -2397,7 +2397,8 @@ static int note_parts(Filter *f, Turn *t, const Stretch *k, int64_t stop, int64_
 /* Find where patterns may match, document by document: a sentence (-1: somewhere in the document), a
  * pattern, how many places follow at which it may begin (-1: anywhere), these places. `low` is the
  * text in lower case. Gives how many numbers that are, -1 where memory ran out; those that find no
- * room in `out` are not written. `doc_end`: where each document's numbers end; `gates`: which gates may match in it. */
+ * room in `out` are not written. `doc_end`: where each document's numbers end; `gates`: which gates
+ * may match in it. */
 int64_t hype_filter(Filter *f, const char *low, const int64_t *text_first, const int32_t *doc_first,
                     int32_t docs, const int64_t *start, const int64_t *end, int32_t *out,
                     int64_t room, int64_t *doc_end, uint64_t *gates) {

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hypecheck.errors import RulesetError
 from hypecheck.regexp import NONE, Regexp
 from hypecheck.ruleset import RULES, parse
+from hypecheck.screen import WHOLE
 from hypecheck.types import Candidate, Sentence
 
 if TYPE_CHECKING:
@@ -319,7 +320,7 @@ def forget() -> None:
 class Known:
     """What is known of a text before its candidates are judged."""
 
-    cued: Collection[int]  # the sentences in which a cue may stand
+    cued: Collection[int]  # the sentences in which a cue may stand; WHOLE: any
     health: bool  # whether a health word stands in it
     trade: bool  # whether a word of another trade does
 
@@ -383,7 +384,7 @@ def _cued(
 ) -> Verdict | None:
     """Judge a candidate by the cues in its sentence and in the lead-in of its list."""
     for k in _scope_sentences(text, sentences, c):
-        if known is not None and k not in known.cued:
+        if known is not None and k not in known.cued and WHOLE not in known.cued:
             continue
         s = sentences[k]
         if not _may_be_silenced(raw, s, c, guards, lead_in=k != c.sentence):

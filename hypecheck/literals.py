@@ -25,6 +25,9 @@ _UNION = 4000  # literals of one clause
 _TOKEN = re.compile(r"\\.|\[(?:\\.|\[:\^?\w+:\]|[^\]\\])(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|[()]", re.S)
 _TOKEN_OR_BAR = re.compile(_TOKEN.pattern + r"|\|", re.S)
 _WORDS = re.compile(r"\\b\(\?:(?P<words>.*)\)(?P<edge>\\b)?", re.S)
+_AT_START = re.compile(r"\^(?![*+?{])")
+# What ``finite`` does not follow: places that are not edges of words, case, nothing repeated.
+_ELSEWHERE = re.compile(r"(?<!\\)[\^$]|\\[BAz]|\(\?[a-zA-Z]*-|\{0")
 _RUN = re.compile(r"[A-Za-z0-9 ',/&-]+(?![*+?{])")
 _GROUP = re.compile(r"\(\?(?:P?<[A-Za-z_]\w*>|[imsU-]*:)")
 _FLAGS = re.compile(r"\(\?[imsU-]+\)")
@@ -103,7 +106,7 @@ def finite(patterns: Iterable[str]) -> frozenset[str] | None:
     try:
         for pattern in patterns:
             m = _WORDS.fullmatch(pattern)
-            if m is None:
+            if m is None or _ELSEWHERE.search(pattern):
                 return None
             for alternative in _split(m["words"]):
                 found |= _listed(alternative, bool(m["edge"]))
@@ -119,7 +122,7 @@ def begins_text(pattern: str) -> bool:
     (True, False, False)
     """
     try:
-        return pattern.startswith("^") and len(list(_split(pattern))) == 1
+        return _AT_START.match(pattern) is not None and len(list(_split(pattern))) == 1
     except UnreadableError:
         return False
 
@@ -149,6 +152,8 @@ def _listed(alternative: str, edge: bool) -> set[str]:
     """
     more = alternative[-3:] if alternative.endswith((r"\w*", r"\w+")) else ""
     body = alternative.removesuffix(more)
+    if more and edge and not _is_word(body[-1:]):
+        raise UnreadableError(alternative)  # the edge may stand before what goes on
     found: set[str] = set()
     for part in _Pattern(rf"\b{body}" + r"\b" * (edge and not more), {}).alternatives():
         if part.exact is None or not part.whole:
@@ -320,6 +325,8 @@ def _escape(c: str) -> Part:
 
 def _one_of(body: str) -> Part:
     """Read the inside of a class: its characters if they are few."""
+    if body == "^":
+        raise UnreadableError(body)  # "[^]a]"
     if body.startswith("^") or "[:" in body or not body.isascii():
         return Part(None)
     chars: set[str] = set()
@@ -330,7 +337,7 @@ def _one_of(body: str) -> Part:
             c = body[i + 1]
             i += 1
             if c in "dws":
-                chars |= set("0123456789" if c == "d" else "_" if c == "w" else " \n")
+                chars |= set("0123456789" if c == "d" else "_" if c == "w" else " \n\t")
                 if c == "w":
                     return Part(None)
                 i += 1

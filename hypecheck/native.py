@@ -3,8 +3,9 @@
 The wheel holds the library when a C compiler was there as it was built
 (:mod:`hypecheck.build_core`, which also builds it in a checkout). Without it, or with
 ``HYPECHECK_NATIVE=0``, the Python twins do the same work with the same results:
-:class:`hypecheck.linear.Linear`, :class:`hypecheck.conv.Conv` and
-:class:`hypecheck.wordpiece.WordPieces`.
+:class:`hypecheck.linear.Linear`, :class:`hypecheck.conv.Conv`,
+:class:`hypecheck.wordpiece.WordPieces`, :func:`hypecheck.segment.segment`,
+:func:`hypecheck.spans.evidence` and :meth:`hypecheck.match.Matcher.find`.
 """
 
 from __future__ import annotations

@@ -73,10 +73,10 @@ class Screen:
     ) -> None:
         self._lib = lib
         self._lock = threading.Lock()
-        tables = _tables(patterns, whole, sample, gates, placed)
-        self.always: list[int] = tables["always"].tolist()
         if len(gates) > GATES:
             raise ValueError(f"a screen has at most {GATES} gates, not {len(gates)}")
+        tables = _tables(patterns, whole, sample, gates, placed)
+        self.always: list[int] = tables["always"].tolist()
         self.exact = frozenset(tables["exact"])
         text = tables["text"].tobytes()
         self._kept = (tables, text)  # the library points into them

@@ -12,7 +12,7 @@ import threading
 from array import array
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TypeAlias
 
 from sentencex import get_sentence_boundaries
@@ -67,6 +67,9 @@ _TAILS = (
     '"Then" x',
 )
 _WORDS_ASKED = 1 << 16
+_ASKED_AT_ONCE = 100
+_LONGEST_WORD = 32  # with its stop; TOKEN_MAX of core.c
+_DIGIT = re.compile("[0-9]")
 _MARKS = frozenset("^*-+o>(#0123456789")  # with which a bullet may begin
 
 
@@ -185,12 +188,14 @@ class _Cutter:
         """Ask about the words before stops that are new; what is learnt changes no result."""
         if len(self._asked) >= _WORDS_ASKED:
             return
-        found = {(_INSIDE, w) for w in _BEFORE_STOP.findall(text, start, end)}
-        found |= {(_LATER, w) for w in _LATER_WORD.findall(text, start, end)}
+        found = [(_INSIDE, w) for w in _BEFORE_STOP.findall(text, start, end)]
+        found += [(_LATER, w) for w in _LATER_WORD.findall(text, start, end)]
         first = _FIRST_WORD.match(text, _body(text, start, end), end)
         if first:
-            found.add((_FIRST, first[0]))
-        new = found - self._asked
+            found.append((_FIRST, first[0]))
+        # To the core all digits are alike, and long words none that it keeps.
+        alike = {(k, _DIGIT.sub("0", w)) for k, w in found if len(w) <= _LONGEST_WORD}
+        new = set(islice(alike - self._asked, _ASKED_AT_ONCE))
         if not new:
             return
         self._asked |= new

@@ -146,6 +146,11 @@ def test_where_a_pattern_matches_the_text_holds_what_it_needs(pattern: str, text
         (r"\b(?:heal|cells?\b)", {"\bheal", "\bcell\b", "\bcells\b"}),
         (r"\b(?:\w+ pain)\b", None),
         (r"\b(?:pain)|(?:ache)", None),
+        (r"\b(?:^pain)", None),
+        (r"\b(?:(?-i:IV)|x)\b", None),
+        (r"\b(?:foo-\w*)\b", None),
+        (r"\b(?:xa{0}y)\b", None),
+        (r"\b(?:a[\s-]b)\b", {"\ba b\b", "\ba\nb\b", "\ba\tb\b", "\ba-b\b"}),
         ("pain", None),
     ],
 )
@@ -219,7 +224,10 @@ def test_how_a_match_begins_is_read(pattern: str, start: set[str] | None) -> Non
 
 @pytest.mark.parametrize(
     ("pattern", "alone"),
-    [("^(?:a|b)", True), ("^a|b", False), ("a", False), ("^a)", False), (r"^[|]\|", True)],
+    [
+        *(("^(?:a|b)", True), ("^a|b", False), ("a", False), ("^a)", False), (r"^[|]\|", True)),
+        *(("^?a", False), ("^*a", False), ("^{0}a", False)),
+    ],
 )
 def test_what_matches_at_the_beginning_of_a_text_alone(pattern: str, alone: bool) -> None:
     assert begins_text(pattern) is alone

@@ -390,6 +390,38 @@ def test_screen_finds_every_literal_there_is(bodies: list[str], text: str) -> No
 
 
 @compiled
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        ("^?zorb cures?", "We are here. Our zorb cure helps.", "zorb cure"),
+        (r"(?P<hit>zorb)[\s-]cure", "Our zorb\tcure helps.", "zorb"),
+        ("foo[^]a]bar", "The foobbar helps.", "foobbar"),
+        (r"(?:our )?(?:zorb )*cure", "1. Take our zorb zorb cure.", "our zorb zorb cure"),
+        (r"\b(?-i:US) zorb", "Join us zorbing. US zorb", "US zorb"),
+        (r"\bzorb\w*(?:, \w+)*$", "A zorb, a fee. Zorbs, cures", "Zorbs, cures"),
+    ],
+)
+def test_odd_patterns_find_what_the_twin_finds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pattern: str, text: str, found: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    rule = dataclasses.replace(load().rules[0], pattern=pattern)
+    matcher, sentences = Matcher([rule]), segment(text)
+    slow, _ = matcher.find(text.encode(), sentences)
+    [fast] = matcher.find_many([text], [sentences])
+    assert fast.live == slow
+    assert [text[c.start : c.end] for c in slow] == [found]
+
+
+def test_no_cue_pattern_is_sought_everywhere() -> None:
+    # Which sentences may hold a cue is asked of the screen; it must know.
+    checker = Checker(model=None)
+    checker.check("A cure.")
+    screen_ = checker._matcher._screen
+    assert screen_ is None or screen_.always == []
+
+
+@compiled
 def test_giant_text_is_screened_in_little_memory() -> None:
     rules = load().rules
     matcher = Matcher(rules)
