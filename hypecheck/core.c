@@ -1653,7 +1653,7 @@ enum { PLAIN, TELLING, ODD }; /* what a character may say of a block's sentences
 static const uint8_t kind[256] = {
     ['.'] = TELLING, ['!'] = TELLING, ['?'] = TELLING, ['"'] = TELLING, ['\''] = TELLING,
     ['('] = TELLING, [')'] = TELLING, ['['] = TELLING, [']'] = TELLING,
-    ['<'] = ODD, ['>'] = ODD, ['{'] = ODD, ['}'] = ODD, ['\n'] = ODD,
+    ['<'] = ODD, ['>'] = ODD, ['{'] = ODD, ['}'] = ODD, ['\n'] = ODD, ['`'] = ODD,
 };
 
 /* Cut the block from `a` to `b`; where it is not clear how, it becomes one row that is hard. */

@@ -268,7 +268,7 @@ WORDS = """
     knees. the Dr No no. vs. etc. approx. We treat a.m. $5 4.5 90% 2021 I Q: Q. e.g. (see (a) [1]
     (iv) (PRP) (abc) ) ] ( " "quoted" it's knees' 'x' ^ * - + o > # 1. 2) (3) site.com U.S. St. Sat.
     ... ! ?! .) ." .^ & / : Yes. No. Yahoo! Why? x{y} <b> | of a non-surgical. don't. 12,000. $499.
-    99%. word.Next Then months. London. Jan. fig. x.
+    99%. word.Next Then months. London. Jan. fig. x. ` `` `x ~ ~x \\ _ = @ @x ; , : % # + 'x `x`
 """.split()  # noqa: SIM905 (read more easily so)
 GAPS = [" ", " ", " ", "", "\n", "\n\n", "\t"]
 
