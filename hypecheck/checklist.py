@@ -231,18 +231,22 @@ class Checklist:
 
     def _offered(self, text: bytes, gates: int | None) -> bool:
         """Tell whether a text offers the reader a treatment; how, stands in the TOML."""
-        named, generic, medical, complaint, offer, aside = (self._scope[key] for key in _SCOPE)
+
+        def says(name: str) -> bool:
+            return holds(gates, _SCOPE.index(name), self._scope[name], text)
+
+        def often() -> bool:
+            return len(list(islice(self._scope["complaint"].spans(text), 2))) == 2
+
         if not (
-            holds(gates, 0, named, text)
-            or (holds(gates, 1, generic, text) and holds(gates, 2, medical, text))
-            or (
-                holds(gates, 3, complaint, text)
-                and len(list(islice(complaint.spans(text), 2))) == 2
-            )
+            says("named")
+            or (says("generic") and says("medical"))
+            or (says("complaint") and often())
         ):
             return False
-        if not may_hold(gates, 4):
+        if not may_hold(gates, _SCOPE.index("offer")):
             return False
+        offer, aside = self._scope["offer"], self._scope["aside"]
         return any(aside.starts(text, a) is None for a, _ in offer.spans(text))
 
     def _find_there(

@@ -1329,7 +1329,7 @@ void hype_documents(const double *p, int32_t labels, const int32_t *doc_first, i
 
 /* Give the weight towards one label of each white-space word of a sentence (Linear.attribute);
  * `out` has room for one number a word. Gives the number of words, -1 where memory ran out. */
-int32_t hype_attribute(Model *m, const char *s, int64_t n, int32_t label, double *out) {
+static int32_t attribute(Model *m, const char *s, int64_t n, int32_t label, double *out) {
     size_t filled = 0;
     int32_t count = 0, words = 0;
     if (!grow((void **)&m->first_token, &m->first_token_room, (size_t)n + 2,
@@ -1486,7 +1486,7 @@ static int find_phrase(Model *m, const char *s, int64_t n, int32_t label, int64_
     *from = 0;
     *to = n;
     if (count > 1) {
-        if (hype_attribute(m, s, n, label, m->weights_of) < 0) return 0;
+        if (attribute(m, s, n, label, m->weights_of) < 0) return 0;
         int32_t word = 0, k = 0;
         for (int64_t i = 0; i < n; i++) {
             if (is_space(s[i]) || (i && !is_space(s[i - 1]))) continue;

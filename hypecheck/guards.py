@@ -397,9 +397,9 @@ def _cued(
 
 
 def _about_health(text: str, raw: bytes, known: Known | None) -> bool | Literal["unclear"]:
-    if HEALTH.span(raw) is not None if known is None else known.health:
+    if known.health if known else HEALTH.span(raw) is not None:
         return True
-    if OTHER_TRADE.span(raw) is not None if known is None else known.trade:
+    if known.trade if known else OTHER_TRADE.span(raw) is not None:
         return False
     return True if len(text.split()) < _LONG_ENOUGH else "unclear"
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hypecheck.native import Scorer
-
     Floats: TypeAlias = NDArray[np.float32]
 
 _NAMED = ("words", "before", "after", "signals")
@@ -52,7 +50,6 @@ class Linear:
         self._unknown = size
         self.bias = np.asarray(data["bias"], np.float32)
         self._chars = lru_cache(maxsize=65536)(self._char_row)
-        self.core: Scorer | None = None  # does the same, compiled
 
     @cached_property
     def _weights(self) -> Floats:
@@ -142,8 +139,6 @@ class Linear:
         Only the sentence's own words and characters count, neighbours and document do not.
         """
         k = LABELS.index(label)
-        if self.core is not None:
-            return self.core.attribute(body, k)
         spans: list[tuple[int, int]] = []
         flat: list[str] = []
         for word in body.split():

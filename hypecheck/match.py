@@ -13,7 +13,7 @@ which RE2 counts in, are character offsets.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
@@ -25,7 +25,7 @@ from hypecheck.literals import begins_text
 from hypecheck.native import library
 from hypecheck.regexp import Regexp, options
 from hypecheck.ruleset import unmark
-from hypecheck.screen import GATES, WHOLE, Screen
+from hypecheck.screen import WHOLE, Screen
 from hypecheck.types import Candidate, Rule, Sentence
 
 Hit: TypeAlias = tuple[int, int, int, int]  # rule, sentence, and the hit's span
@@ -68,7 +68,6 @@ class Matcher:
         # in other sentences, nothing is to be looked at.
         self._first = {i for i, r in enumerate(self._rules) if begins_text(r.pattern)}
         self._screen: Screen | None = None
-        self._exact = self._open = 0  # of the gates: those that match where they may; unscreened
 
     @cached_property
     def _filter(self) -> re2.Filter:
@@ -102,17 +101,12 @@ class Matcher:
         """
         if self._screen is None and self._rules:
             self._screen = self._make_screen()
-            if self._screen is not None:
-                self._exact = self._gates_of(self._screen.exact)
-                self._open = self._gates_of(self._screen.always)
         if self._screen is None:
             both = zip(texts, sentences, strict=True)
             return [Found(*self.find(t.encode("ascii"), s, off), None, None) for t, s in both]
         rules = len(self._rules)
-        unscreened = {i - rules: [WHOLE] for i in self._screen.always if i < self._first_gate}
-        always = [i for i in unscreened if i < 0]
-        for i in always:
-            del unscreened[i]
+        always = [i for i in self._screen.always if i < rules]
+        unscreened = {i - rules: [WHOLE] for i in self._screen.always if i >= rules}
         joined = joined or Joined.of(texts, sentences)
         seen = self._screen.find(joined)
         # Rule by rule, not text by text: an automaton is fast as long as it stays in the cache.
@@ -134,7 +128,7 @@ class Matcher:
                     jobs.append((i, d, k, None if n < 0 else flat[at : at + n]))
                 at += max(n, 0)
             others.append(may)
-            jobs += [(i + rules, d, WHOLE, None) for i in always]
+            jobs += [(i, d, WHOLE, None) for i in always]
         raw = [t.encode("ascii") for t in texts]
         hits: dict[int, list[Hit]] = {}
         jobs.sort(key=itemgetter(0))
@@ -153,18 +147,8 @@ class Matcher:
         for d, gates in enumerate(seen.gates):
             found = hits.get(d)
             live, hidden = self._sorted(raw[d], found, off) if found else none
-            sure = gates & self._exact
-            may_match = (gates | self._open) & ~self._exact
-            out.append(Found(live, hidden, others[d], sure | may_match << GATES))
+            out.append(Found(live, hidden, others[d], gates))
         return out
-
-    @property
-    def _first_gate(self) -> int:
-        return len(self._rules) + len(self._others)
-
-    def _gates_of(self, patterns: Iterable[int]) -> int:
-        """Give a bit for each gate among some patterns."""
-        return sum(1 << i - self._first_gate for i in patterns if i >= self._first_gate)
 
     def _make_screen(self) -> Screen | None:
         """Make the screen; None without a compiled core."""

@@ -118,7 +118,7 @@ class Model:
         self._conv: Conv | None = None
         if "pieces" in data:
             self._pieces = WordPieces(data["pieces"])
-        self._core = self.linear.core = self._compiled(data)
+        self._core = self._compiled(data)
         if "pieces" in data and self._core is None:
             from hypecheck.conv import Conv
 

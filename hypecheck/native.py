@@ -70,7 +70,6 @@ def library() -> ctypes.CDLL | None:
         "hype_score": (i32, [at, text, *[at] * 3, i32, *[at] * 5, i32]),
         "hype_weigh": (None, [at, at, at, i32, i32, at]),
         "hype_documents": (None, [at, i32, at, i32, i32, at, at]),
-        "hype_attribute": (i32, [at, text, i64, i32, at]),
         "hype_flags": (i64, [at, text, at, at, i32, at, i32, i32, *[at] * 4, i64]),
         "hype_cut": (None, [at, text, at, at, i32, *[at] * 3]),
         "hype_cutter_new": (at, []),
@@ -126,7 +125,6 @@ class Scorer:
         self._lib = lib
         self._lock = threading.Lock()  # the library keeps its scratch in the handle
         self._signals = signals
-        self._doubles = array("d", bytes(8 * 1024))
         room = np.zeros(len(weights) * HALVES + HALVES, np.float16)
         first = -room.ctypes.data % (2 * HALVES) // 2  # a row a line of the cache
         rows = room[first : first + len(weights) * HALVES].reshape(-1, HALVES)
@@ -324,18 +322,6 @@ class Scorer:
             if n <= room:
                 return out[: 5 * n].tolist()
             room = n
-
-    def attribute(self, body: str, label: int) -> list[float]:
-        """Give the weight of each white-space word of ``body``: :meth:`Linear.attribute`."""
-        raw = body.encode("ascii")
-        with self._lock:
-            out = self._doubles  # to make an array for each sentence takes longer than the sums
-            if len(raw) >= 2 * len(out):
-                out = array("d", bytes(8 * (len(raw) // 2 + 1)))
-            n = self._lib.hype_attribute(self._handle, raw, len(raw), label, address(out))
-            if n < 0:
-                raise MemoryError("the compiled core ran out of memory")
-            return out[:n].tolist()
 
     def cut(self, text: bytes, bounds: Sequence[tuple[int, int]]) -> list[Pieces]:
         """Cut sentences, given by their places in a normalised text: :meth:`WordPieces.cut`."""

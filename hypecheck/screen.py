@@ -39,7 +39,7 @@ class Seen(NamedTuple):
     # be; where in the text the pattern may begin; and so on.
     jobs: list[int]
     last: list[int]  # of each text, where its jobs end
-    gates: list[int]  # of each text, a bit for each gate that may match
+    gates: list[int]  # of each text, as :func:`holds` takes them
 
 
 class Screen:
@@ -55,8 +55,7 @@ class Screen:
         placed: so many patterns, from the first on, of which is also told where they may begin.
 
     Attributes:
-        always: the patterns that are not screened, and may match anywhere.
-        exact: the gates that match wherever they may.
+        always: the patterns, gates apart, that are not screened and may match anywhere.
 
     Raises:
         MemoryError: there is no room for the literals.
@@ -76,8 +75,11 @@ class Screen:
         if len(gates) > GATES:
             raise ValueError(f"a screen has at most {GATES} gates, not {len(gates)}")
         tables = _tables(patterns, whole, sample, gates, placed)
-        self.always: list[int] = tables["always"].tolist()
-        self.exact = frozenset(tables["exact"])
+        self.always = [p for p in tables["always"] if p < len(patterns)]
+        self._sure, self._open = (
+            sum(1 << p - len(patterns) for p in tables[name] if p >= len(patterns))
+            for name in ("exact", "always")
+        )  # of the gates: those that match wherever they may, and those that are not screened
         text = tables["text"].tobytes()
         self._kept = (tables, text)  # the library points into them
         self._handle = lib.hype_filter_new(
@@ -127,7 +129,9 @@ class Screen:
             if n < 0:
                 raise MemoryError("the compiled core ran out of memory")
             if n <= room:
-                return Seen(out[:n].tolist(), last.tolist(), gates.tolist())
+                sure, may = self._sure, ~self._sure
+                packed = [g & sure | ((g | self._open) & may) << GATES for g in gates]
+                return Seen(out[:n].tolist(), last.tolist(), packed)
             room = n
 
 

@@ -18,7 +18,7 @@ from typing import TypeAlias
 from sentencex import get_sentence_boundaries
 from sentencex import segment as cut
 
-from hypecheck.joined import Joined, first_of
+from hypecheck.joined import Joined
 from hypecheck.native import address, library
 from hypecheck.regexp import Regexp
 from hypecheck.types import Sentence
@@ -114,9 +114,9 @@ class _Cutter:
             self._lib.hype_cutter_free(self._handle)
 
     def segment(self, texts: Sequence[str]) -> tuple[list[tuple[Sentence, ...]], Joined]:
-        first = first_of(texts)
-        raw = "".join(texts).encode("ascii")
-        room = 64 + 4 * len(texts) + len(raw) // 40
+        joined = Joined(texts)
+        first = joined.first
+        room = 64 + 4 * len(texts) + len(joined.text) // 40
         edges, n_hard = array("i", bytes(4 * len(texts) + 4)), array("q", [0])
         while True:
             starts, ends = (array("q", bytes(8 * room)) for _ in range(2))
@@ -124,7 +124,7 @@ class _Cutter:
             with self._lock:
                 n = self._lib.hype_segment(
                     self._handle,
-                    raw,
+                    joined.text,
                     address(first),
                     len(texts),
                     *map(address, (starts, ends, blocks, hard)),
@@ -149,7 +149,8 @@ class _Cutter:
             )
             for base, a, b in zip(first, edges, edges[1:], strict=False)
         ]
-        return sentences, Joined(texts, starts, ends, edges)
+        joined.starts, joined.ends, joined.edges = starts, ends, edges
+        return sentences, joined
 
     def _cut(
         self, texts: Sequence[str], first: array[int], rows: _Rows, hard: Sequence[int]

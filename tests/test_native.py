@@ -24,7 +24,7 @@ from hypecheck.match import Matcher
 from hypecheck.model import Model, Request
 from hypecheck.normalise import normalise
 from hypecheck.ruleset import load
-from hypecheck.screen import WHOLE, Screen
+from hypecheck.screen import GATES, WHOLE, Screen
 from hypecheck.segment import segment, segment_many
 from hypecheck.types import Sentence
 
@@ -102,7 +102,7 @@ def test_a_text_is_judged_alike_alone_and_among_others(name: str | None) -> None
 @pytest.mark.usefixtures("without_core")
 def test_runs_without_the_core() -> None:
     fast = model.load("fast")
-    assert fast.linear.core is None
+    assert fast._core is None
     [finding] = Checker(model="fast").check("Our clinic guarantees a cure.").findings
     assert finding.category == "guaranteed_cure"
 
@@ -201,7 +201,7 @@ def fast_model() -> Model:
 @example("don't-stop: $5,000.50 (50%) ^^ O'Neil_x")
 @example("word " * 120)
 def test_word_pieces_are_those_of_the_twin(fast_model: Model, sentence: str) -> None:
-    core = fast_model.linear.core
+    core = fast_model._core
     assert core is not None
     [pieces] = fast_model._pieces.cut([sentence])
     text = f"Before. {sentence} After.".encode()
@@ -232,20 +232,7 @@ def test_a_text_is_judged_alike_whatever_came_before(
 
 
 @compiled
-def test_attribution_is_that_of_the_twin(fast_model: Model) -> None:
-    linear, core = fast_model.linear, fast_model.linear.core
-    for text in texts(20)[:20]:
-        body = " ".join(text.encode("ascii", "replace").decode().split())
-        linear.core = core
-        one = linear.attribute(body, "missing_data")
-        linear.core = None
-        other = linear.attribute(body, "missing_data")
-        linear.core = core
-        assert one == pytest.approx(other)
-
-
-@compiled
-@pytest.mark.parametrize("bar", [0.02, 0.6])
+@pytest.mark.parametrize("bar", [0.0, 0.6])  # 0: every sentence, every category
 def test_flagged_phrases_are_those_of_the_twin(fast_model: Model, bar: float) -> None:
     requests = _requests(Checker(model=None))
     scored = fast_model.score(requests, bars=[bar] * 3)
@@ -253,12 +240,14 @@ def test_flagged_phrases_are_those_of_the_twin(fast_model: Model, bar: float) ->
     core = fast_model._core
     slow: list[list[model.Flag]] = [[] for _ in requests]
     try:
-        fast_model._core = fast_model.linear.core = None
+        fast_model._core = None
         p = np.concatenate([s.labels for s in scored])
         fast_model._flag(requests, _joined(requests), p, [bar] * 3, [{} for _ in requests], slow)
     finally:
-        fast_model._core = fast_model.linear.core = core
-    assert sum(map(len, fast)) > (400 if bar < 0.1 else 50)
+        fast_model._core = core
+    assert sum(map(len, fast)) > (
+        3 * sum(len(r.sentences) for r in requests) - 1 if bar == 0 else 50
+    )
     assert fast == slow
 
 
@@ -307,10 +296,10 @@ def test_sentences_of_the_corpus_are_those_of_the_twin() -> None:
 PATTERNS = [["\\bcures? (?:gout|pain)\\b"], ["act now|hurry"], [".*"], ["[0-9]+% safe"]]
 
 
-def new_screen() -> Screen:
+def new_screen(patterns: Sequence[Sequence[str]] = PATTERNS, **more: Any) -> Screen:
     lib = native.library()
     assert lib is not None
-    return Screen(lib, PATTERNS, [False] * len(PATTERNS))
+    return Screen(lib, patterns, [False] * len(patterns), **more)
 
 
 @compiled
@@ -329,10 +318,8 @@ def test_screen_names_the_places_where_a_pattern_may_begin(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    lib = native.library()
-    assert lib is not None
     patterns = [r"\b(?:cures?|heals)(?:,? \w+)* gout\b", r"\b(?:\w+ ){1,2}cures\b", "act now"]
-    s = Screen(lib, [[p] for p in patterns], [False] * 3, placed=3)
+    s = new_screen([[p] for p in patterns], placed=3)
     text = "1. Heals a cure, cures gout. Act now"
     jobs = s.find(Joined.of([text], [segment(text)])).jobs
     heals, cure, cures, act = (text.index(w) for w in ("Heals", "cure,", "cures", "Act"))
@@ -347,15 +334,14 @@ def test_screen_names_the_places_where_a_pattern_may_begin(
 @compiled
 def test_screen_knows_some_gates_for_sure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    lib = native.library()
-    assert lib is not None
     gates = [[r"\b(?:pain|inject\w*|dr\.?)\b"], [r"\b(?:pa\S+n|ouch)\b"]]
-    s = Screen(lib, [["x"]], [False], gates=gates)
-    assert s.exact == {1}
+    s = new_screen([["x"]], gates=gates)
     several = ["No painful injectable.", "Dr. Pain", "Panes.", "Ouch", "A parson."]
     seen = s.find(Joined.of(several, [segment(t) for t in several]))
     assert [g & 1 for g in seen.gates] == [1, 1, 0, 0, 0]
-    assert [g >> 1 for g in seen.gates][3:] == [1, 1]  # what may match is let through
+    assert not any(g >> GATES & 1 for g in seen.gates)  # it need not be asked
+    assert [g >> GATES + 1 & 1 for g in seen.gates][3:] == [1, 1]  # what may match is let through
+    assert not any(g >> 1 & 1 for g in seen.gates)
 
 
 @compiled
